@@ -1,0 +1,13 @@
+// Each subcommand adds itself to the program: its flags, and a callback that does the work and throws
+// fathom::Error. One file per subcommand, cmd_NAME.cc.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace fathom::cli {
+
+// In the order of `fathom --help`. A new command is a line here and one in main.cc.
+
+}  // namespace fathom::cli

@@ -1,0 +1,39 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include "base/error.h"
+#include "cli/commands.h"
+
+namespace {
+
+int run(int argc, char** argv) {
+  CLI::App app{"DeepSeek-V3 on your own machine: run, serve, train, convert and evaluate.", "fathom"};
+  app.set_version_flag("--version", FATHOM_VERSION);
+  app.require_subcommand(1);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : fathom::exit_code(fathom::ErrorKind::kUsage);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const fathom::Error& error) {
+    std::fprintf(stderr, "fathom: %s\n", error.what());
+    return fathom::exit_code(error.kind());
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "fathom: out of memory\n");
+    return fathom::exit_code(fathom::ErrorKind::kResource);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "fathom: internal error: %s\n", error.what());
+    return 1;
+  }
+}

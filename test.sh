@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and passes every test.
+#   ./test.sh           the release build, as CI runs it
+#   ./test.sh PRESET    another: dev, asan, tsan
+set -euo pipefail
+cd "$(dirname "$0")"
+preset="${1:-release}"
+scripts/install_packages.sh --tests
+python3 scripts/check_includes.py
+cmake --preset "$preset" -DFATHOM_TESTS=ON >/dev/null
+cmake --build --preset "$preset"
+ctest --preset "$preset"
