@@ -1,7 +1,6 @@
 // A Hugging Face checkpoint directory as it lies on disk: config.json, *.safetensors, the index.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -9,26 +8,16 @@
 #include <vector>
 
 #include "checkpoint/config.h"
-#include "tensor/dtype.h"
+#include "checkpoint/safetensors_file.h"
 
 namespace fathom {
-
-/// One tensor of the directory. `data` points into the mapped shard and lives as long as the
-/// Checkpoint; nothing is read from disk before somebody touches it.
-struct TensorView {
-  std::string_view name;
-  DType dtype = DType::kF32;
-  std::vector<int64_t> shape;
-  const std::byte* data = nullptr;
-  size_t bytes = 0;
-  int shard = 0;  // index into Checkpoint::shards()
-};
 
 /// The opened directory. Opening reads headers and the index only; each shard is mapped read-only.
 class Checkpoint {
  public:
-  /// Throws Error for a directory that is no checkpoint, a missing or damaged shard, an index that
-  /// disagrees with the shards.
+  /// Throws Error: kNotFound for a directory that is no checkpoint or lacks a shard, kBadInput for
+  /// a damaged shard or an index that disagrees with the shards, and what ModelConfig::load throws.
+  /// Shapes are the caller's to check (expected_tensors.h).
   static Checkpoint open(const std::string& dir);
   Checkpoint(Checkpoint&&) noexcept;
   Checkpoint& operator=(Checkpoint&&) noexcept;
