@@ -1,5 +1,5 @@
-// Each subcommand adds itself to the program: its flags, and a callback that does the work and throws
-// fathom::Error. One file per subcommand, cmd_NAME.cc.
+// Each subcommand adds itself to the program: its flags, and a callback that does the work and
+// throws fathom::Error. One file per subcommand, cmd_NAME.cc.
 #pragma once
 
 namespace CLI {

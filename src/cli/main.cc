@@ -1,7 +1,8 @@
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <new>
+
+#include <CLI/CLI.hpp>
 
 #include "base/error.h"
 #include "cli/commands.h"
@@ -9,7 +10,8 @@
 namespace {
 
 int run(int argc, char** argv) {
-  CLI::App app{"DeepSeek-V3 on your own machine: run, serve, train, convert and evaluate.", "fathom"};
+  CLI::App app{"DeepSeek-V3 on your own machine: run, serve, train, convert and evaluate.",
+               "fathom"};
   app.set_version_flag("--version", FATHOM_VERSION);
   app.require_subcommand(1);
 

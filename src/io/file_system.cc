@@ -160,13 +160,11 @@ void write_file_atomically(FileSystem& files, const std::string& path, std::stri
     }
     files.rename(temporary, path);
   } catch (const Error&) {
-    remove_quietly(temporary);
+    ::unlink(temporary.c_str());  // not through `files`: it may be what failed
     throw;
   }
   files.sync_dir(parent_dir(path));
 }
-
-void remove_quietly(const std::string& path) noexcept { ::unlink(path.c_str()); }
 
 bool file_exists(const std::string& path) {
   struct stat status {};

@@ -50,8 +50,8 @@ struct Kernels {
   void (*round_bf16)(std::span<const float> x, uint16_t* out);
   void (*quantize_e4m3)(std::span<const float> x, uint8_t* codes, float* scales);
 
-  /// y[r, n] = sum over k of x[r, k] * w[n, k] for n in [first, last): K in blocks of 128 in order,
-  /// each block's sum times its scale.
+  /// y[r, n - first] = sum over k of x[r, k] * w[n, k] for n in [first, last): K in blocks of 128
+  /// in order, each block's sum times its scale.
   void (*linear)(const Activations& x, const WeightView& w, int64_t first, int64_t last,
                  Mat<float> y);
 

@@ -1,5 +1,5 @@
-// The seam between the engine and the network: a forward pass over a ragged batch of sequences whose
-// latent KV lies in pages that the caller owns.
+// The seam between the engine and the network: a forward pass over a ragged batch of sequences
+// whose latent KV lies in pages that the caller owns.
 #pragma once
 
 #include <cstddef>
@@ -20,8 +20,8 @@ struct StepSequence {
   std::span<const int32_t> tokens;
   int64_t start = 0;
   /// Pages 0 .. covering every position up to the last new one. Positions before `start` were
-  /// written by earlier steps; this step writes the new ones. A page before start / 64 is only read,
-  /// so sequences may share it.
+  /// written by earlier steps; this step writes the new ones. A page before start / 64 is only
+  /// read, so sequences may share it.
   std::span<std::byte* const> pages;
   /// Logits are wanted for the last this many of the new tokens.
   int64_t logit_rows = 1;
@@ -40,8 +40,9 @@ struct DraftSequence {
 /// Where a pass leaves its results. Memory is the model's and stays valid until its next pass.
 struct StepOutput {
   Mat<const float> logits;  // [sum of logit_rows, vocab_size], in order of the sequences
-  Mat<const float> hidden;  // [sum of tokens, hidden_size], after the final norm (of the MTP block's
-                            // shared_head.norm for a draft): what MTP takes at the next depth
+  Mat<const float>
+      hidden;  // [sum of tokens, hidden_size], after the final norm (of the MTP block's
+               // shared_head.norm for a draft): what MTP takes at the next depth
 };
 
 /// A model that computes. The bits of a row of logits depend on the tokens before it alone: not on

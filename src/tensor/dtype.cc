@@ -7,10 +7,10 @@ namespace fathom {
 namespace {
 
 constexpr std::pair<DType, std::string_view> kNames[] = {
-    {DType::kF32, "F32"},         {DType::kBF16, "BF16"}, {DType::kF8E4M3, "F8_E4M3"},
-    {DType::kF16, "F16"},         {DType::kF64, "F64"},   {DType::kI8, "I8"},
-    {DType::kU8, "U8"},           {DType::kI16, "I16"},   {DType::kI32, "I32"},
-    {DType::kI64, "I64"},         {DType::kBool, "BOOL"}, {DType::kF8E5M2, "F8_E5M2"},
+    {DType::kF32, "F32"}, {DType::kBF16, "BF16"}, {DType::kF8E4M3, "F8_E4M3"},
+    {DType::kF16, "F16"}, {DType::kF64, "F64"},   {DType::kI8, "I8"},
+    {DType::kU8, "U8"},   {DType::kI16, "I16"},   {DType::kI32, "I32"},
+    {DType::kI64, "I64"}, {DType::kBool, "BOOL"}, {DType::kF8E5M2, "F8_E5M2"},
 };
 
 }  // namespace

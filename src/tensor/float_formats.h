@@ -9,7 +9,9 @@
 namespace fathom {
 
 /// BF16 widens to F32 exactly.
-inline float bf16_to_f32(uint16_t x) { return std::bit_cast<float>(static_cast<uint32_t>(x) << 16); }
+inline float bf16_to_f32(uint16_t x) {
+  return std::bit_cast<float>(static_cast<uint32_t>(x) << 16);
+}
 
 /// Round to nearest, ties to even; NaN stays NaN (quiet), overflow goes to infinity.
 inline uint16_t f32_to_bf16(float x) {

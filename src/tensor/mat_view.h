@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "base/check.h"
 #include "tensor/dtype.h"
@@ -13,8 +14,9 @@ inline constexpr int64_t kScaleBlock = 128;
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/// A row-major weight matrix [rows, cols] as the checkpoint stores it: rows are outputs, columns are
-/// inputs. F8_E4M3 data come with `scale`, F32 [ceil(rows/128), ceil(cols/128)]; other types have none.
+/// A row-major weight matrix [rows, cols] as the checkpoint stores it: rows are outputs, columns
+/// are inputs. F8_E4M3 data come with `scale`, F32 [ceil(rows/128), ceil(cols/128)]; other types
+/// have none.
 struct WeightView {
   const void* data = nullptr;
   DType dtype = DType::kF32;
@@ -45,6 +47,11 @@ struct Mat {
     FATHOM_CHECK(first >= 0 && count >= 0 && first + count <= rows);
     return {data + first * stride, count, cols, stride};
   }
+  Mat cols_from(int64_t first, int64_t count) const {
+    FATHOM_CHECK(first >= 0 && count >= 0 && first + count <= cols);
+    return {data + first, rows, count, stride};
+  }
+  std::span<T> row_span(int64_t r) const { return {row(r), static_cast<size_t>(cols)}; }
 };
 
 }  // namespace fathom

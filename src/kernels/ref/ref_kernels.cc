@@ -28,28 +28,47 @@ void quantize_e4m3(std::span<const float> x, uint8_t* codes, float* scales) {
   }
 }
 
-// One activation as its numerics give it to a product, its own scale apart.
-double activation(const Activations& x, bool quantized, int64_t row, int64_t col) {
-  if (quantized) return e4m3_to_f32(x.codes.row(row)[col]);
-  if (x.numerics == Numerics::kNative) return bf16_to_f32(x.bf16.row(row)[col]);
-  return x.f32.row(row)[col];
+// Activations of one row as their numerics give them to a product, their own scales apart.
+void read_activations(const Activations& x, bool quantized, int64_t row, int64_t begin,
+                      int64_t count, double* out) {
+  for (int64_t k = 0; k < count; ++k) {
+    if (quantized) {
+      out[k] = e4m3_to_f32(x.codes.row(row)[begin + k]);
+    } else if (x.numerics == Numerics::kNative) {
+      out[k] = bf16_to_f32(x.bf16.row(row)[begin + k]);
+    } else {
+      out[k] = x.f32.row(row)[begin + k];
+    }
+  }
 }
 
 void linear(const Activations& x, const WeightView& w, int64_t first, int64_t last, Mat<float> y) {
   const bool quantized = x.numerics == Numerics::kW8A8 && w.dtype == DType::kF8E4M3;
+  std::vector<double> sums(static_cast<size_t>(x.rows() * (last - first)), 0.0);
+  double activations[kScaleBlock];
+  std::vector<double> weights(static_cast<size_t>((last - first) * kScaleBlock));
+  for (int64_t begin = 0; begin < w.cols; begin += kScaleBlock) {
+    const int64_t count = std::min(kScaleBlock, w.cols - begin);
+    for (int64_t n = first; n < last; ++n) {
+      double* row = &weights[static_cast<size_t>((n - first) * kScaleBlock)];
+      for (int64_t k = 0; k < count; ++k) row[k] = raw_weight(w, n, begin + k);
+    }
+    for (int64_t r = 0; r < x.rows(); ++r) {
+      read_activations(x, quantized, r, begin, count, activations);
+      const double x_scale = quantized ? x.scales.row(r)[begin / kScaleBlock] : 1.0;
+      for (int64_t n = first; n < last; ++n) {
+        const double* row = &weights[static_cast<size_t>((n - first) * kScaleBlock)];
+        double block = 0;
+        for (int64_t k = 0; k < count; ++k) block += activations[k] * row[k];
+        sums[static_cast<size_t>(r * (last - first) + n - first)] +=
+            block * x_scale * weight_scale(w, n, begin);
+      }
+    }
+  }
   for (int64_t r = 0; r < x.rows(); ++r) {
     for (int64_t n = first; n < last; ++n) {
-      double sum = 0;
-      for (int64_t begin = 0; begin < w.cols; begin += kScaleBlock) {
-        const int64_t end = std::min(begin + kScaleBlock, w.cols);
-        double block = 0;
-        for (int64_t k = begin; k < end; ++k) {
-          block += activation(x, quantized, r, k) * raw_weight(w, n, k);
-        }
-        const double x_scale = quantized ? x.scales.row(r)[begin / kScaleBlock] : 1.0;
-        sum += block * x_scale * weight_scale(w, n, begin);
-      }
-      y.row(r)[n] = static_cast<float>(sum);
+      y.row(r)[n - first] =
+          static_cast<float>(sums[static_cast<size_t>(r * (last - first) + n - first)]);
     }
   }
 }

@@ -1,0 +1,48 @@
+#include "cli/model_options.h"
+
+#include <utility>
+
+#include <CLI/CLI.hpp>
+
+#include "base/error.h"
+#include "cli/default_model.h"
+#include "cli/memory_check.h"
+
+namespace fathom::cli {
+
+void add_model_options(CLI::App& command, ModelOptions& options) {
+  command.add_option("DIR", options.dir, "Checkpoint directory (default: the embedded model)");
+  command.add_option("--numerics", options.numerics, "How to compute: native, exact, w8a8")
+      ->capture_default_str();
+  command.add_option("--threads", options.threads, "Threads (default: all processors)")
+      ->check(CLI::Range(1, 1024));
+  command.add_flag("--allow-paging", options.allow_paging,
+                   "Run a model larger than the memory, from disk");
+}
+
+std::string model_dir(const ModelOptions& options) {
+  return options.dir.empty() ? default_model_dir() : options.dir;
+}
+
+std::unique_ptr<Transformer> open_model(const ModelOptions& options, int64_t context) {
+  const auto numerics = parse_numerics(options.numerics);
+  if (!numerics) {
+    fail(ErrorKind::kUsage, "--numerics {}: expected native, exact or w8a8", options.numerics);
+  }
+  Checkpoint checkpoint = Checkpoint::open(model_dir(options));
+  const MemoryNeed need = memory_need(checkpoint, *numerics, context);
+  const uint64_t available = memory_available();
+  if (need.total() > available && !options.allow_paging) {
+    fail(ErrorKind::kResource,
+         "{}: needs {} of memory ({} weights, {} cache for {} tokens), {} available; "
+         "--allow-paging runs it from disk",
+         checkpoint.dir(), format_bytes(need.total()), format_bytes(need.weights),
+         format_bytes(need.cache), context, format_bytes(available));
+  }
+  TransformerOptions how;
+  how.numerics = *numerics;
+  how.threads = options.threads;
+  return std::make_unique<Transformer>(ModelWeights::load(std::move(checkpoint)), how);
+}
+
+}  // namespace fathom::cli

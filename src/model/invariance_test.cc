@@ -1,0 +1,117 @@
+// The promise: a token's logits depend on the tokens before it and on nothing else, to the last
+// bit.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/rng.h"
+#include "model/transformer.h"
+
+namespace fathom {
+namespace {
+
+constexpr int64_t kVocab = 256;
+
+std::vector<int32_t> random_tokens(uint64_t seed, size_t count) {
+  Rng rng(seed);
+  std::vector<int32_t> tokens(count);
+  for (int32_t& token : tokens) token = static_cast<int32_t>(rng.below(kVocab));
+  return tokens;
+}
+
+Transformer open(Numerics numerics, int threads) {
+  const std::string dir = FATHOM_SOURCE_DIR "/tests/golden/model/v3-tiny-fp8";
+  return Transformer(ModelWeights::load(Checkpoint::open(dir)), {numerics, threads, nullptr});
+}
+
+std::vector<float> copy(Mat<const float> rows) {
+  std::vector<float> out;
+  for (int64_t r = 0; r < rows.rows; ++r) {
+    out.insert(out.end(), rows.row_span(r).begin(), rows.row_span(r).end());
+  }
+  return out;
+}
+
+// All logits of a prompt, run alone in steps of `chunk` tokens.
+std::vector<float> run_alone(Transformer& model, std::span<const int32_t> tokens, size_t chunk) {
+  SequencePages pages(model);
+  std::vector<float> all;
+  for (size_t start = 0; start < tokens.size(); start += chunk) {
+    const auto part = tokens.subspan(start, std::min(chunk, tokens.size() - start));
+    const auto end = static_cast<int64_t>(start + part.size());
+    const StepSequence step{part, static_cast<int64_t>(start), pages.reserve(end),
+                            static_cast<int64_t>(part.size())};
+    const std::vector<float> logits = copy(model.forward({&step, 1}).logits);
+    all.insert(all.end(), logits.begin(), logits.end());
+  }
+  return all;
+}
+
+bool same_bits(std::span<const float> a, std::span<const float> b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+class Invariance : public testing::TestWithParam<Numerics> {};
+
+TEST_P(Invariance, ChunksAndThreads) {
+  const auto tokens = random_tokens(1, 150);  // past two pages
+  Transformer one = open(GetParam(), 1);
+  const std::vector<float> whole = run_alone(one, tokens, tokens.size());
+  for (size_t chunk : {size_t{1}, size_t{7}, size_t{64}, size_t{100}}) {
+    EXPECT_TRUE(same_bits(run_alone(one, tokens, chunk), whole)) << "chunks of " << chunk;
+  }
+  for (int threads : {2, 5}) {
+    Transformer many = open(GetParam(), threads);
+    EXPECT_TRUE(same_bits(run_alone(many, tokens, 33), whole)) << threads << " threads";
+  }
+}
+
+TEST_P(Invariance, BatchMates) {
+  Transformer model = open(GetParam(), 2);
+  const auto tokens = random_tokens(2, 70);
+  const std::vector<float> alone = run_alone(model, tokens, tokens.size());
+
+  // The same sequence token by token among 64 others of other lengths.
+  std::vector<std::vector<int32_t>> others;
+  std::vector<SequencePages> pages;
+  for (int i = 0; i < 65; ++i) pages.emplace_back(model);
+  for (uint64_t i = 0; i < 64; ++i) others.push_back(random_tokens(100 + i, 1 + i % 3));
+  const size_t start = 60;
+  const StepSequence prefix{std::span(tokens).first(start), 0, pages[64].reserve(start), 0};
+  model.forward({&prefix, 1});
+  for (size_t at = start; at < tokens.size(); ++at) {
+    std::vector<StepSequence> batch;
+    for (size_t i = 0; i < others.size(); ++i) {
+      batch.push_back({others[i], 0, pages[i].reserve(8), 1});
+    }
+    const auto position = static_cast<int64_t>(at);
+    batch.insert(batch.begin() + static_cast<ptrdiff_t>(at % 65),
+                 {std::span(tokens).subspan(at, 1), position, pages[64].reserve(position + 1), 1});
+    const auto row = model.forward(batch).logits.row_span(static_cast<int64_t>(at % 65));
+    EXPECT_TRUE(same_bits(row, std::span(alone).subspan(at * kVocab, kVocab))) << "token " << at;
+  }
+}
+
+TEST_P(Invariance, RejectedDraftsLeaveNoTrace) {
+  Transformer model = open(GetParam(), 2);
+  const auto tokens = random_tokens(3, 80);
+  const std::vector<float> alone = run_alone(model, tokens, tokens.size());
+
+  // Positions 60 to 63 are first filled with wrong guesses, then written again.
+  SequencePages pages(model);
+  std::vector<int32_t> guess(tokens.begin(), tokens.begin() + 64);
+  for (size_t i = 60; i < 64; ++i) guess[i] = (guess[i] + 1) % static_cast<int32_t>(kVocab);
+  const StepSequence drafted{guess, 0, pages.reserve(64), 4};
+  model.forward({&drafted, 1});
+  const StepSequence again{std::span(tokens).subspan(60), 60, pages.reserve(80), 20};
+  EXPECT_TRUE(
+      same_bits(copy(model.forward({&again, 1}).logits), std::span(alone).subspan(60 * kVocab)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Numerics, Invariance,
+                         testing::Values(Numerics::kNative, Numerics::kExact, Numerics::kW8A8),
+                         [](const auto& info) { return std::string(numerics_name(info.param)); });
+
+}  // namespace
+}  // namespace fathom

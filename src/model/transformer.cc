@@ -1,0 +1,204 @@
+#include "model/transformer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "model/layers.h"
+#include "model/pass.h"
+#include "tensor/float_formats.h"
+#include "weights/fingerprint.h"
+
+namespace fathom {
+namespace {
+
+void add(Mat<float> x, Mat<const float> y) {
+  for (int64_t r = 0; r < x.rows; ++r) {
+    float* a = x.row(r);
+    const float* b = y.row(r);
+    for (int64_t i = 0; i < x.cols; ++i) a[i] += b[i];
+  }
+}
+
+void read_row(const WeightView& w, int64_t row, float* out) {
+  for (int64_t i = 0; i < w.cols; ++i) {
+    const int64_t at = row * w.cols + i;
+    switch (w.dtype) {
+      case DType::kF32:
+        out[i] = static_cast<const float*>(w.data)[at];
+        break;
+      case DType::kBF16:
+        out[i] = bf16_to_f32(static_cast<const uint16_t*>(w.data)[at]);
+        break;
+      default:
+        out[i] = e4m3_to_f32(static_cast<const uint8_t*>(w.data)[at]) *
+                 w.scale[row / kScaleBlock * w.scale_cols() + i / kScaleBlock];
+    }
+  }
+}
+
+}  // namespace
+
+struct Transformer::State {
+  State(ModelWeights w, const TransformerOptions& options)
+      : weights(std::move(w)),
+        config(weights.config()),
+        weights_name(weights_fingerprint(weights.checkpoint())),
+        pool(options.threads > 0 ? options.threads : available_processors()),
+        pass(config, options.kernels ? *options.kernels : kernels(), options.numerics, pool) {}
+
+  // The residual stream through one layer, in place.
+  void block(const LayerWeights& w, int64_t layer, Mat<float> x) {
+    const Mat<float> normed = normed_.get(x.rows, x.cols);
+    const Mat<float> out = out_.get(x.rows, x.cols);
+    pass.rms_norm(x, w.input_norm, normed);
+    attention(pass, w.attention, layer, normed, out);
+    add(x, out);
+    pass.rms_norm(x, w.post_norm, normed);
+    if (w.moe) {
+      moe(pass, *w.moe, layer, normed, out, observer);
+    } else {
+      mlp(pass, *w.mlp, normed, out);
+    }
+    add(x, out);
+    if (observer) observer->on_hidden(layer, x);
+  }
+
+  void check(int32_t token, int64_t start, size_t count) const {
+    if (token < 0 || token >= config.vocab_size) {
+      fail(ErrorKind::kBadInput, "token id {}: expected 0 to {}", token, config.vocab_size - 1);
+    }
+    const int64_t end = start + static_cast<int64_t>(count);
+    if (end > config.max_position_embeddings) {
+      fail(ErrorKind::kBadInput, "{} tokens: the model's context holds {}", end,
+           config.max_position_embeddings);
+    }
+  }
+
+  // Logits of each sequence's last rows. [sum of logit_rows, vocab]
+  template <typename Sequence>
+  Mat<float> project_head(std::span<const Sequence> batch, Mat<const float> hidden,
+                          const WeightView& head) {
+    int64_t wanted = 0;
+    for (const Sequence& s : batch) wanted += s.logit_rows;
+    const Mat<float> rows = head_rows_.get(wanted, config.hidden_size);
+    int64_t end = 0, to = 0;
+    for (const Sequence& s : batch) {
+      end += static_cast<int64_t>(row_count(s));
+      for (int64_t i = end - s.logit_rows; i < end; ++i) {
+        std::copy_n(hidden.row(i), hidden.cols, rows.row(to++));
+      }
+    }
+    const Mat<float> logits = logits_.get(wanted, config.vocab_size);
+    if (wanted > 0)
+      pass.linear(head_in_.prepare(pass.kernels(), pass.numerics(), rows), head, logits);
+    return logits;
+  }
+
+  static size_t row_count(const StepSequence& s) { return s.tokens.size(); }
+  static size_t row_count(const DraftSequence& s) { return s.next_tokens.size(); }
+
+  // Begins a pass over the rows of a batch; returns how many.
+  template <typename Sequence>
+  int64_t begin(std::span<const Sequence> batch) {
+    std::vector<RowPlace> rows;
+    for (const Sequence& s : batch) {
+      const auto count = static_cast<int64_t>(row_count(s));
+      FATHOM_CHECK(s.logit_rows >= 0 && s.logit_rows <= count);
+      FATHOM_CHECK(static_cast<int64_t>(s.pages.size()) * kCachePage >= s.start + count);
+      for (int64_t i = 0; i < count; ++i) rows.push_back({s.start + i, s.pages});
+    }
+    const auto total = static_cast<int64_t>(rows.size());
+    pass.begin(std::move(rows));
+    return total;
+  }
+
+  StepOutput forward(std::span<const StepSequence> batch) {
+    for (const StepSequence& s : batch) {
+      for (int32_t token : s.tokens) check(token, s.start, s.tokens.size());
+    }
+    const int64_t total = begin(batch);
+    const Mat<float> x = x_.get(total, config.hidden_size);
+    int64_t row = 0;
+    for (const StepSequence& s : batch) {
+      for (int32_t token : s.tokens) read_row(weights.embed, token, x.row(row++));
+    }
+    if (observer) observer->on_hidden(-1, x);
+    for (size_t i = 0; i < weights.layers.size(); ++i) {
+      block(weights.layers[i], static_cast<int64_t>(i), x);
+    }
+    pass.rms_norm(x, weights.final_norm, x);
+    if (observer) observer->on_final_norm(x);
+    return {project_head(batch, x, weights.head), x};
+  }
+
+  StepOutput draft(std::span<const DraftSequence> batch) {
+    FATHOM_CHECK(!weights.mtp.empty());
+    const MtpWeights& w = weights.mtp.front();
+    for (const DraftSequence& s : batch) {
+      FATHOM_CHECK(s.hidden.rows == static_cast<int64_t>(s.next_tokens.size()));
+      for (int32_t token : s.next_tokens) check(token, s.start, s.next_tokens.size());
+    }
+    const int64_t total = begin(batch);
+    const Mat<float> joined = joined_.get(total, 2 * config.hidden_size);
+    int64_t row = 0;
+    for (const DraftSequence& s : batch) {
+      for (size_t i = 0; i < s.next_tokens.size(); ++i) {
+        const Mat<float> embedding = joined.rows_from(row, 1).cols_from(0, config.hidden_size);
+        const Mat<float> previous =
+            joined.rows_from(row, 1).cols_from(config.hidden_size, config.hidden_size);
+        read_row(w.embed, s.next_tokens[i], embedding.data);
+        pass.rms_norm(embedding, w.enorm, embedding);
+        pass.rms_norm(s.hidden.rows_from(static_cast<int64_t>(i), 1), w.hnorm, previous);
+        ++row;
+      }
+    }
+    const Mat<float> x = draft_x_.get(total, config.hidden_size);
+    pass.linear(head_in_.prepare(pass.kernels(), pass.numerics(), joined), w.eh_proj, x);
+    block(w.layer, config.num_hidden_layers, x);
+    pass.rms_norm(x, w.head_norm, x);
+    return {project_head(batch, x, w.head), x};
+  }
+
+  ModelWeights weights;
+  const ModelConfig& config;
+  const std::string weights_name;
+  ThreadPool pool;
+  Pass pass;
+  ForwardObserver* observer = nullptr;
+
+ private:
+  Scratch x_, draft_x_, joined_, normed_, out_, head_rows_, logits_;
+  ActivationBuffer head_in_;
+};
+
+Transformer::Transformer(ModelWeights weights, const TransformerOptions& options)
+    : state_(std::make_unique<State>(std::move(weights), options)) {}
+Transformer::~Transformer() = default;
+
+const ModelConfig& Transformer::config() const { return state_->config; }
+std::string Transformer::fingerprint() const {
+  return fmt::format("{}-{}-{}-1", state_->weights_name, numerics_name(state_->pass.numerics()),
+                     state_->pass.kernels().name);
+}
+size_t Transformer::page_bytes() const { return state_->pass.cache().page_bytes(); }
+bool Transformer::has_mtp() const { return !state_->weights.mtp.empty(); }
+void Transformer::set_observer(ForwardObserver* observer) { state_->observer = observer; }
+std::span<const double> Transformer::rope_frequencies() const { return state_->pass.frequencies(); }
+
+StepOutput Transformer::forward(std::span<const StepSequence> batch) {
+  return state_->forward(batch);
+}
+StepOutput Transformer::draft(std::span<const DraftSequence> batch) { return state_->draft(batch); }
+
+std::span<std::byte* const> SequencePages::reserve(int64_t length) {
+  while (static_cast<int64_t>(pages_.size()) * kPageTokens < length) {
+    buffers_.emplace_back(page_bytes_);
+    pages_.push_back(buffers_.back().data());
+  }
+  return pages_;
+}
+
+}  // namespace fathom
