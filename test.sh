@@ -9,4 +9,7 @@ scripts/install_packages.sh --tests
 python3 scripts/check_includes.py
 cmake --preset "$preset" -DFATHOM_TESTS=ON >/dev/null
 cmake --build --preset "$preset"
+# The published tokenizer, which tests check themselves against.
+FATHOM_V3_TOKENIZER=$(scripts/fetch_tokenizer.sh)
+export FATHOM_V3_TOKENIZER
 ctest --preset "$preset"
