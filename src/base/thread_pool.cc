@@ -1,89 +1,146 @@
 #include "base/thread_pool.h"
 
-#include <sched.h>
+#include <immintrin.h>
+#include <pthread.h>
 
 #include <atomic>
-#include <cmath>
-#include <fstream>
-#include <string>
 
 #include "base/check.h"
 
 namespace fathom {
+namespace {
+
+// A pause is some 40 cycles, so about 100 us: longer than any serial stretch inside a step, shorter
+// than anybody would notice on a meter.
+constexpr int kSpins = 8000;
+
+void pin_to(std::thread& thread, int processor) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(processor, &set);
+  pthread_setaffinity_np(thread.native_handle(), sizeof set,
+                         &set);  // a wish: a refusal is no error
+}
+
+}  // namespace
 
 struct ThreadPool::Shared {
-  std::mutex mutex;
-  std::condition_variable wake;
-  std::condition_variable done;
-  uint64_t generation = 0;
-  int busy = 0;
-  bool stop = false;
-  const std::function<void(int64_t, int)>* job = nullptr;
+  // `state` is kOpen while a job may be joined, plus the number of workers inside it.
+  static constexpr uint32_t kOpen = 1u << 31;
+  static constexpr uint32_t kStop = 1u << 30;
+
+  alignas(64) std::atomic<uint32_t> epoch{
+      0};  // idle workers watch it: a job, or a burst, has begun
+  std::atomic<int> bursts{0};
+  alignas(64) std::atomic<uint32_t> state{0};
+  alignas(64) std::atomic<int64_t> next{0};
+  alignas(64) Call call = nullptr;
+  void* context = nullptr;
   int64_t items = 0;
-  std::atomic<int64_t> next{0};
+  int spins = kSpins;
 
   void drain(int thread) {
-    for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < items;) (*job)(i, thread);
+    for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < items;) {
+      call(context, i, thread);
+    }
+  }
+
+  bool enter() {
+    uint32_t seen = state.load(std::memory_order_relaxed);
+    while (seen & kOpen) {
+      if (state.compare_exchange_weak(seen, seen + 1, std::memory_order_acquire)) return true;
+    }
+    return false;
+  }
+
+  void leave() {
+    if (state.fetch_sub(1, std::memory_order_release) == 1) state.notify_one();
+  }
+
+  /// Returns the epoch that differs from `seen`.
+  uint32_t await_epoch(uint32_t seen) {
+    for (;;) {
+      for (int i = 0; i < spins && bursts.load(std::memory_order_relaxed) > 0; ++i) {
+        const uint32_t now = epoch.load(std::memory_order_acquire);
+        if (now != seen) return now;
+        _mm_pause();
+      }
+      const uint32_t now = epoch.load(std::memory_order_acquire);
+      if (now != seen) return now;
+      epoch.wait(seen, std::memory_order_acquire);
+    }
+  }
+
+  void await_workers() {
+    for (int i = 0; i < spins; ++i) {
+      if (state.load(std::memory_order_acquire) == 0) return;
+      _mm_pause();
+    }
+    for (uint32_t now; (now = state.load(std::memory_order_acquire)) != 0;) {
+      state.wait(now, std::memory_order_acquire);
+    }
+  }
+
+  void signal() {
+    epoch.fetch_add(1, std::memory_order_release);
+    epoch.notify_all();
   }
 
   void work(int thread) {
-    uint64_t seen = 0;
-    std::unique_lock lock(mutex);
-    for (;;) {
-      wake.wait(lock, [&] { return stop || generation != seen; });
-      if (stop) return;
-      seen = generation;
-      lock.unlock();
-      drain(thread);
-      lock.lock();
-      if (--busy == 0) done.notify_one();
+    for (uint32_t seen = 0;;) {
+      seen = await_epoch(seen);
+      if (state.load(std::memory_order_acquire) & kStop) return;
+      if (enter()) {
+        drain(thread);
+        leave();
+      }
     }
   }
 };
 
-ThreadPool::ThreadPool(int threads) : shared_(std::make_unique<Shared>()) {
-  FATHOM_CHECK(threads >= 1);
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { shared_->work(i); });
+ThreadPool::ThreadPool(int threads, bool pin) : shared_(std::make_unique<Shared>()) {
+  FATHOM_CHECK(threads >= 1 && threads < (1 << 16));
+  const std::vector<int> processors = allowed_processors();
+  // With more threads than processors a spinning thread would keep a working one waiting.
+  if (threads > available_processors()) shared_->spins = 0;
+  for (int i = 1; i < threads; ++i) {
+    workers_.emplace_back([shared = shared_.get(), i] { shared->work(i); });
+    if (pin && threads <= static_cast<int>(processors.size())) {
+      pin_to(workers_.back(), processors[static_cast<size_t>(i)]);
+    }
+  }
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    std::lock_guard lock(shared_->mutex);
-    shared_->stop = true;
-  }
-  shared_->wake.notify_all();
+  shared_->state.store(Shared::kStop, std::memory_order_release);
+  shared_->signal();
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::run(int64_t items, const std::function<void(int64_t, int)>& job) {
+void ThreadPool::run_erased(int64_t items, void* context, Call call) {
   if (items <= 0) return;
-  {
-    std::lock_guard lock(shared_->mutex);
-    FATHOM_CHECK(shared_->busy == 0);
-    shared_->job = &job;
-    shared_->items = items;
-    shared_->next.store(0, std::memory_order_relaxed);
-    shared_->busy = static_cast<int>(workers_.size());
-    ++shared_->generation;
+  if (workers_.empty() || items == 1) {
+    for (int64_t i = 0; i < items; ++i) call(context, i, 0);
+    return;
   }
-  shared_->wake.notify_all();
-  shared_->drain(0);
-  std::unique_lock lock(shared_->mutex);
-  shared_->done.wait(lock, [&] { return shared_->busy == 0; });
+  Shared& shared = *shared_;
+  FATHOM_CHECK(shared.state.load(std::memory_order_relaxed) == 0);
+  shared.call = call;
+  shared.context = context;
+  shared.items = items;
+  shared.next.store(0, std::memory_order_relaxed);
+  shared.state.store(Shared::kOpen, std::memory_order_release);
+  shared.signal();
+  shared.drain(0);
+  shared.state.fetch_and(~Shared::kOpen, std::memory_order_acq_rel);
+  shared.await_workers();
 }
 
-int available_processors() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  int count = 1;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) count = CPU_COUNT(&set);
-  std::ifstream quota_file("/sys/fs/cgroup/cpu.max");  // "max 100000" or "200000 100000"
-  std::string quota;
-  double period = 0;
-  if (quota_file >> quota >> period && quota != "max" && period > 0) {
-    count = std::min(count, static_cast<int>(std::ceil(std::stod(quota) / period)));
-  }
-  return std::max(count, 1);
+ThreadPool::Burst::Burst(ThreadPool& pool) : pool_(pool) {
+  pool_.shared_->bursts.fetch_add(1, std::memory_order_relaxed);
+  if (!pool_.workers_.empty()) pool_.shared_->signal();
 }
+
+ThreadPool::Burst::~Burst() { pool_.shared_->bursts.fetch_sub(1, std::memory_order_relaxed); }
 
 }  // namespace fathom

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "checkpoint/expected_tensors.h"
+
 namespace fathom {
 namespace {
 
@@ -21,6 +23,17 @@ TEST(Checkpoint, OpensAShardedFp8Model) {
   EXPECT_EQ(weight.shard, 0);
   EXPECT_EQ(scale.shard, 1);
   EXPECT_EQ(checkpoint.find("no.such.tensor"), nullptr);
+}
+
+TEST(Checkpoint, GoldensHoldWhatTheirConfigsAskFor) {
+  for (const char* name : {"v3-tiny-fp8", "v3-tiny-bf16"}) {
+    const Checkpoint checkpoint = Checkpoint::open(kGolden + name);
+    const auto problems = check_tensors(checkpoint.config(), checkpoint.tensors());
+    EXPECT_TRUE(problems.empty()) << problems[0].tensor << " " << problems[0].message;
+    for (const TensorView& tensor : checkpoint.tensors()) {
+      if (tensor.name.ends_with(kScaleSuffix)) check_scales(tensor, name);
+    }
+  }
 }
 
 }  // namespace

@@ -22,7 +22,8 @@ constexpr int64_t kMaxWidth = 1 << 20;
 constexpr int64_t kMaxLayers = 4096;
 constexpr int64_t kMaxHeads = 1 << 13;
 constexpr int64_t kMaxHeadDim = 1 << 13;
-constexpr int64_t kMaxExperts = 1 << 16;
+constexpr int64_t kMaxExperts = 1 << 13;
+constexpr int64_t kMaxExpertsInAll = 1 << 18;
 constexpr int64_t kMaxVocab = 1 << 24;
 constexpr int64_t kMaxPositions = int64_t{1} << 31;
 constexpr int64_t kMaxTokenId = INT32_MAX;
@@ -159,6 +160,11 @@ void read_groups(const ConfigReader& keys, ModelConfig* config) {
   if (experts == 0) {
     config->n_group = config->topk_group = config->num_experts_per_tok = 1;
     return;
+  }
+  const int64_t layers = config->num_hidden_layers + config->num_nextn_predict_layers;
+  if (experts * layers > kMaxExpertsInAll) {
+    keys.wrong("n_routed_experts",
+               fmt::format("at most {} in {} layers", kMaxExpertsInAll, layers));
   }
   config->num_experts_per_tok = keys.integer("num_experts_per_tok", 8, 1, kMaxExperts);
   const bool grouped = config->topk_method != TopkMethod::kGreedy;

@@ -160,11 +160,13 @@ void write_file_atomically(FileSystem& files, const std::string& path, std::stri
     }
     files.rename(temporary, path);
   } catch (const Error&) {
-    ::unlink(temporary.c_str());  // not through `files`: it may be what failed
+    remove_quietly(temporary);
     throw;
   }
   files.sync_dir(parent_dir(path));
 }
+
+void remove_quietly(const std::string& path) noexcept { ::unlink(path.c_str()); }
 
 bool file_exists(const std::string& path) {
   struct stat status {};

@@ -66,6 +66,10 @@ std::string read_file(const std::string& path, uint64_t max_bytes = kMaxReadByte
 /// removed.
 void write_file_atomically(FileSystem& files, const std::string& path, std::string_view content);
 
+/// For clean-up after another failure: removes the file and says nothing. It goes straight to the
+/// system, past a FileSystem that may itself be what failed.
+void remove_quietly(const std::string& path) noexcept;
+
 bool file_exists(const std::string& path);
 bool directory_exists(const std::string& path);
 /// Throws Error(kNotFound).

@@ -1,0 +1,94 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+
+namespace fathom {
+namespace {
+
+TEST(ThreadPool, RunsEachItemOnceWithAnyNumberOfThreads) {
+  for (int threads : {1, 2, 3, 5}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(pool.threads(), threads);
+    for (int64_t items : {0, 1, 2, 7, 1000}) {
+      std::vector<std::atomic<int>> seen(static_cast<size_t>(items));
+      pool.run(items, [&](int64_t item, int thread) {
+        EXPECT_GE(thread, 0);
+        EXPECT_LT(thread, threads);
+        ++seen[static_cast<size_t>(item)];
+      });
+      for (const auto& count : seen) EXPECT_EQ(count, 1);
+    }
+  }
+}
+
+TEST(ThreadPool, ManyShortJobsInAndOutOfABurst) {
+  ThreadPool pool(3);
+  std::vector<int64_t> cells(64);
+  for (int round = 0; round < 200; ++round) {
+    if (round % 2 == 0) {
+      pool.run(64, [&](int64_t item, int) { ++cells[static_cast<size_t>(item)]; });
+    } else {
+      ThreadPool::Burst burst(pool);
+      for (int i = 0; i < 10; ++i) {
+        pool.run(64, [&](int64_t item, int) { ++cells[static_cast<size_t>(item)]; });
+      }
+    }
+  }
+  for (int64_t cell : cells) EXPECT_EQ(cell, 100 + 1000);
+}
+
+TEST(ThreadPool, WritesOfAJobAreSeenAfterIt) {
+  ThreadPool pool(2);
+  std::vector<int64_t> data(4096);
+  for (int64_t round = 1; round <= 50; ++round) {
+    pool.run(4096, [&](int64_t item, int) { data[static_cast<size_t>(item)] = round; });
+    EXPECT_EQ(std::accumulate(data.begin(), data.end(), int64_t{0}), 4096 * round);
+  }
+}
+
+class CgroupTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = testing::TempDir() + "/cgroup_test";
+    std::filesystem::remove_all(root_);
+    std::filesystem::create_directories(root_ + "/a/b");
+    std::filesystem::create_directories(root_ + "/cpu/c");
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+  void write(const std::string& path, const std::string& text) {
+    std::ofstream(root_ + path) << text;
+  }
+  std::string root_;
+};
+
+TEST_F(CgroupTest, TakesTheLeastQuotaOnTheWayUp) {
+  EXPECT_EQ(cgroup_processor_quota("0::/a/b\n", root_), 0);
+  write("/a/cpu.max", "max 100000\n");
+  EXPECT_EQ(cgroup_processor_quota("0::/a/b\n", root_), 0);
+  write("/a/cpu.max", "250000 100000\n");
+  EXPECT_EQ(cgroup_processor_quota("0::/a/b\n", root_), 3);
+  write("/a/b/cpu.max", "50000 100000\n");
+  EXPECT_EQ(cgroup_processor_quota("0::/a/b\n", root_), 1);
+}
+
+TEST_F(CgroupTest, ReadsVersionOne) {
+  write("/cpu/c/cpu.cfs_quota_us", "400000\n");
+  write("/cpu/c/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(cgroup_processor_quota("4:cpu,cpuacct:/c\n0::/\n", root_), 4);
+  write("/cpu/c/cpu.cfs_quota_us", "-1\n");
+  EXPECT_EQ(cgroup_processor_quota("4:cpu,cpuacct:/c\n", root_), 0);
+}
+
+TEST(Processors, AtLeastOneAndNoMoreThanAllowed) {
+  EXPECT_GE(available_processors(), 1);
+  EXPECT_LE(available_processors(), static_cast<int>(allowed_processors().size()));
+  EXPECT_FALSE(cpu_features().name.empty());
+}
+
+}  // namespace
+}  // namespace fathom
