@@ -9,5 +9,6 @@ class App;
 namespace fathom::cli {
 
 // In the order of `fathom --help`. A new command is a line here and one in main.cc.
+void add_logits(CLI::App& app);
 
 }  // namespace fathom::cli

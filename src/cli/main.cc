@@ -14,6 +14,7 @@ int run(int argc, char** argv) {
                "fathom"};
   app.set_version_flag("--version", FATHOM_VERSION);
   app.require_subcommand(1);
+  fathom::cli::add_logits(app);
 
   try {
     app.parse(argc, argv);
