@@ -1,0 +1,119 @@
+#include "cache/page_pool.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+#include "base/error.h"
+
+namespace fathom::cache {
+namespace {
+
+constexpr size_t kLine = 64;
+constexpr size_t kSlabBytes = size_t{4} << 20;  // small pages share a slab
+
+}  // namespace
+
+PageRef::PageRef(const PageRef& other) : pool_(other.pool_), index_(other.index_) {
+  if (pool_ != nullptr) pool_->slots_[index_].holds.fetch_add(1, std::memory_order_relaxed);
+}
+
+PageRef::PageRef(PageRef&& other) noexcept
+    : pool_(std::exchange(other.pool_, nullptr)), index_(std::exchange(other.index_, 0)) {}
+
+PageRef& PageRef::operator=(PageRef other) noexcept {
+  std::swap(pool_, other.pool_);
+  std::swap(index_, other.index_);
+  return *this;
+}
+
+PageRef::~PageRef() {
+  if (pool_ != nullptr) pool_->release(index_);
+}
+
+std::byte* PageRef::data() const {
+  FATHOM_CHECK(pool_ != nullptr);
+  return pool_->slots_[index_].data;
+}
+
+bool PageRef::unique() const {
+  return pool_ != nullptr && pool_->slots_[index_].holds.load(std::memory_order_acquire) == 1;
+}
+
+PagePool::PagePool(size_t page_bytes, size_t budget_bytes)
+    : page_bytes_(page_bytes), stride_((page_bytes + kLine - 1) / kLine * kLine) {
+  FATHOM_CHECK(page_bytes > 0);
+  capacity_ = static_cast<int64_t>(std::min<size_t>(budget_bytes / stride_, UINT32_MAX));
+  if (capacity_ == 0) {
+    fail(ErrorKind::kResource, "KV cache budget: {} bytes, expected at least one page of {}",
+         budget_bytes, stride_);
+  }
+  slots_ = std::make_unique<Slot[]>(capacity_);
+}
+
+PagePool::~PagePool() { FATHOM_CHECK(in_use() == 0); }
+
+bool PagePool::add_slab() {
+  const auto wanted = static_cast<int64_t>(std::max<size_t>(1, kSlabBytes / stride_));
+  const int64_t pages = std::min(wanted, capacity_ - made_);
+  if (pages == 0) return false;
+  try {
+    slabs_.emplace_back(static_cast<size_t>(pages) * stride_);
+  } catch (const Error&) {
+    capacity_ = made_;  // the budget promised more than the system has
+    return false;
+  }
+  for (int64_t i = pages - 1; i >= 0; --i) {
+    slots_[made_ + i].data = slabs_.back().data() + static_cast<size_t>(i) * stride_;
+    free_.push_back(static_cast<uint32_t>(made_ + i));
+  }
+  made_ += pages;
+  return true;
+}
+
+PageRef PagePool::allocate() {
+  uint32_t index;
+  {
+    std::lock_guard lock(mutex_);
+    if (free_.empty() && !add_slab()) return {};
+    index = free_.back();
+    free_.pop_back();
+  }
+  Slot& slot = slots_[index];
+  if (std::exchange(slot.dirty, true)) std::memset(slot.data, 0, page_bytes_);
+  slot.holds.store(1, std::memory_order_relaxed);
+  return PageRef(this, index);
+}
+
+bool PagePool::make_writable(PageRef& page) {
+  if (page.unique()) return true;
+  PageRef copy = allocate();
+  if (!copy) return false;
+  std::memcpy(copy.data(), page.data(), page_bytes_);
+  page = std::move(copy);
+  return true;
+}
+
+void PagePool::release(uint32_t index) {
+  if (slots_[index].holds.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  std::lock_guard lock(mutex_);
+  free_.push_back(index);
+}
+
+int64_t PagePool::capacity() const {
+  std::lock_guard lock(mutex_);
+  return capacity_;
+}
+
+int64_t PagePool::in_use() const {
+  std::lock_guard lock(mutex_);
+  return made_ - static_cast<int64_t>(free_.size());
+}
+
+int64_t PagePool::available() const {
+  std::lock_guard lock(mutex_);
+  return capacity_ - made_ + static_cast<int64_t>(free_.size());
+}
+
+}  // namespace fathom::cache

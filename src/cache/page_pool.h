@@ -1,0 +1,87 @@
+// The memory that all sequences' latent KV lives in: equal pages out of one budget.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "tensor/buffer.h"
+
+namespace fathom::cache {
+
+class PagePool;
+
+/// A counted hold on one page; the page returns to the pool with its last hold. Copies share the
+/// page. One PageRef belongs to one thread; the page's count is shared safely between threads. Must
+/// not outlive the pool.
+class PageRef {
+ public:
+  PageRef() = default;
+  PageRef(const PageRef& other);
+  PageRef(PageRef&& other) noexcept;
+  PageRef& operator=(PageRef other) noexcept;
+  ~PageRef();
+
+  explicit operator bool() const { return pool_ != nullptr; }
+  std::byte* data() const;
+  /// Whether nobody else holds the page.
+  bool unique() const;
+  bool same_page(const PageRef& other) const {
+    return pool_ == other.pool_ && index_ == other.index_;
+  }
+
+ private:
+  friend class PagePool;
+  PageRef(PagePool* pool, uint32_t index) : pool_(pool), index_(index) {}
+
+  PagePool* pool_ = nullptr;
+  uint32_t index_ = 0;
+};
+
+/// Thread-safe.
+class PagePool {
+ public:
+  /// As many pages of `page_bytes` as fit `budget_bytes`, at least one: less is Error(kResource).
+  /// Memory is taken from the system when first needed and kept.
+  PagePool(size_t page_bytes, size_t budget_bytes);
+  ~PagePool();
+  PagePool(const PagePool&) = delete;
+  PagePool& operator=(const PagePool&) = delete;
+
+  /// A zeroed page, or an empty ref when all are held (or the system has no more memory).
+  PageRef allocate();
+
+  /// Copy on write: after it, `page` is held by nobody else and has the same content. False, and
+  /// `page` as it was, when that took a page and there was none.
+  bool make_writable(PageRef& page);
+
+  size_t page_bytes() const { return page_bytes_; }
+  int64_t capacity() const;
+  int64_t in_use() const;
+  int64_t available() const;
+
+ private:
+  friend class PageRef;
+  struct Slot {
+    std::byte* data = nullptr;
+    std::atomic<uint32_t> holds{0};
+    bool dirty = false;
+  };
+
+  bool add_slab();
+  void release(uint32_t index);
+
+  const size_t page_bytes_;
+  const size_t stride_;  // page_bytes_ rounded up to a cache line
+  int64_t capacity_;
+  std::unique_ptr<Slot[]> slots_;
+  mutable std::mutex mutex_;
+  std::vector<Buffer> slabs_;
+  int64_t made_ = 0;  // slots that have memory
+  std::vector<uint32_t> free_;
+};
+
+}  // namespace fathom::cache
