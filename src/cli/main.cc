@@ -15,6 +15,8 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", FATHOM_VERSION);
   app.require_subcommand(1);
   fathom::cli::add_logits(app);
+  fathom::cli::add_keys(app);
+  fathom::cli::add_account(app);
 
   try {
     app.parse(argc, argv);
