@@ -19,11 +19,14 @@ inline constexpr int64_t kCachePage = 64;
 struct Activations {
   Numerics numerics = Numerics::kExact;
   Mat<const float> f32;      // [rows, cols]
-  Mat<const uint16_t> bf16;  // native: f32 rounded to BF16
+  // native: f32 rounded to BF16; w8a8: the codes, widened. Rows are padded with zeros to a multiple
+  // of 32 elements, so that a kernel may read pairs.
+  Mat<const uint16_t> bf16;
   Mat<const uint8_t> codes;  // w8a8: E4M3
   Mat<const float> scales;   // w8a8: [rows, ceil(cols / 128)]
+  std::span<const int32_t> index;  // if not empty: a product's row i is row index[i] of the above
 
-  int64_t rows() const { return f32.rows; }
+  int64_t rows() const { return index.empty() ? f32.rows : static_cast<int64_t>(index.size()); }
   int64_t cols() const { return f32.cols; }
   Activations rows_from(int64_t first, int64_t count) const;
 };

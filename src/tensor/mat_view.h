@@ -14,15 +14,18 @@ inline constexpr int64_t kScaleBlock = 128;
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-/// A row-major weight matrix [rows, cols] as the checkpoint stores it: rows are outputs, columns
-/// are inputs. F8_E4M3 data come with `scale`, F32 [ceil(rows/128), ceil(cols/128)]; other types
-/// have none.
+/// kRowMajor: as the checkpoint stores it. kPanels: as kernels/panel.h describes.
+enum class WeightLayout { kRowMajor, kPanels };
+
+/// A weight matrix [rows, cols]: rows are outputs, columns are inputs. F8_E4M3 data come with
+/// `scale`, F32 [ceil(rows/128), ceil(cols/128)]; other types have none.
 struct WeightView {
   const void* data = nullptr;
   DType dtype = DType::kF32;
   int64_t rows = 0;
   int64_t cols = 0;
   const float* scale = nullptr;
+  WeightLayout layout = WeightLayout::kRowMajor;
 
   int64_t scale_cols() const { return ceil_div(cols, kScaleBlock); }
   size_t bytes() const { return static_cast<size_t>(rows * cols) * dtype_size(dtype); }

@@ -1,0 +1,29 @@
+// The layout in which weights stream fastest.
+//
+// A matrix [rows, cols] is cut into panels of 64 rows. A panel holds, for each group of 4 bytes
+// along the row (4 columns of FP8 or INT8, 2 of BF16, 1 of F32), that group of all its 64 rows: 256
+// bytes. Rows past the last and bytes past the row's end are zero. In FP8 each 16 bytes (4 rows)
+// are regrouped as the rows' first halves, then their second halves, so that one interleave widens
+// them to pairs of BF16.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tensor/mat_view.h"
+
+namespace fathom {
+
+inline constexpr int64_t kPanelRows = 64;
+
+/// Bytes of one panel of a matrix with rows of `row_bytes`.
+constexpr size_t panel_bytes(int64_t row_bytes) {
+  return static_cast<size_t>(ceil_div(row_bytes, 4)) * 4 * kPanelRows;
+}
+
+/// Bytes of a whole matrix in panels.
+constexpr size_t packed_bytes(int64_t rows, int64_t row_bytes) {
+  return static_cast<size_t>(ceil_div(rows, kPanelRows)) * panel_bytes(row_bytes);
+}
+
+}  // namespace fathom
