@@ -9,7 +9,11 @@ namespace fathom {
 /// Holds the rounded or quantized form of the rows last prepared.
 class ActivationBuffer {
  public:
-  /// Rounds rows as `numerics` asks. The view stays valid until the next call, and as long as `x`.
+  /// Makes room for x in the form that `numerics` asks for; every row is still to be filled. The
+  /// view stays valid until the next call, and as long as `x`.
+  Activations reserve(Numerics numerics, Mat<const float> x);
+
+  /// reserve() and fill_row() of every row, after another.
   Activations prepare(const Kernels& kernels, Numerics numerics, Mat<const float> x);
 
  private:
@@ -17,5 +21,9 @@ class ActivationBuffer {
   Buffer codes_;
   Buffer scales_;
 };
+
+/// Rounds or quantizes one row of what ActivationBuffer::reserve() returned, or of a part of it.
+/// Rows may be filled by several threads.
+void fill_row(const Kernels& kernels, const Activations& view, int64_t row);
 
 }  // namespace fathom

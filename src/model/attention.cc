@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <vector>
 
 #include "model/layers.h"
 #include "tensor/float_formats.h"
@@ -6,113 +7,249 @@
 namespace fathom {
 namespace {
 
-// Heads of one row that a thread takes at a time.
-constexpr int64_t kHeadChunk = 8;
+// Queries (heads of rows) that are absorbed and attended together: what they need stays in the
+// cache.
+constexpr int64_t kQueriesAtOnce = 8192;
 
-// [rows, heads * qk_head_dim], not yet rotated.
-Mat<float> project_queries(Pass& pass, const AttentionWeights& w, const Activations& x) {
+// What the steps of one layer's attention share.
+struct Layer {
+  Pass& pass;
+  const AttentionWeights& weights;
+  const AbsorbedWeights& heads;
+  int64_t index;
+
+  const ModelConfig& config() const { return pass.config(); }
+};
+
+void store(const Layer& layer, const RowPlace& place, std::span<const float> latent) {
+  const CacheLayout& cache = layer.pass.cache();
+  std::byte* page = place.pages[static_cast<size_t>(place.position / kCachePage)];
+  std::byte* entry =
+      page + static_cast<size_t>(layer.index) * cache.layer_bytes() +
+      static_cast<size_t>(place.position % kCachePage * cache.stride()) * dtype_size(cache.dtype);
+  if (cache.dtype == DType::kF32) {
+    auto* to = reinterpret_cast<float*>(entry);
+    std::copy(latent.begin(), latent.end(), to);
+    if (cache.latent % 2) to[cache.latent] = 0;
+  } else {
+    auto* to = reinterpret_cast<uint16_t*>(entry);
+    layer.pass.kernels().round_bf16(latent, to);
+    if (cache.latent % 2) to[cache.latent] = 0;
+  }
+}
+
+// Normalizes and rotates a row's latent and shared key, and puts them into its page.
+void write_cache(const Layer& layer, int64_t row, std::span<float> kv) {
+  const auto rank = static_cast<size_t>(layer.config().kv_lora_rank);
+  layer.pass.rms_norm(kv.first(rank), layer.weights.kv_a_norm, kv.data());
+  layer.pass.kernels().rope(kv.subspan(rank), layer.pass.cos(row), layer.pass.sin(row));
+  store(layer, layer.pass.rows()[static_cast<size_t>(row)], kv);
+}
+
+// Queries [rows, heads * qk_head_dim], not yet rotated; each row's latent is in its page after it.
+Mat<float> project(const Layer& layer, const Activations& x) {
+  Pass& pass = layer.pass;
   auto& scratch = pass.attention;
+  const AttentionWeights& w = layer.weights;
   const ModelConfig& c = pass.config();
+  const Mat<float> kv = scratch.kv.get(x.rows(), c.kv_latent_dim());
   const Mat<float> q = scratch.q.get(x.rows(), c.num_attention_heads * c.qk_head_dim());
   if (w.q_proj) {
-    pass.linear(x, w.q_proj, q);
+    pass.linear({{x, w.q_proj, q}, {x, w.kv_a, kv}});
+    pass.for_rows(kv.rows, [&](int64_t r, int) { write_cache(layer, r, kv.row_span(r)); });
     return q;
   }
   const Mat<float> low = scratch.q_low.get(x.rows(), c.q_lora_rank);
-  pass.linear(x, w.q_a, low);
-  pass.rms_norm(low, w.q_a_norm, low);
-  pass.linear(scratch.q_in.prepare(pass.kernels(), pass.numerics(), low), w.q_b, q);
+  pass.linear({{x, w.q_a, low}, {x, w.kv_a, kv}});
+  const Activations low_in = scratch.q_in.reserve(pass.numerics(), low);
+  pass.for_rows(kv.rows, [&](int64_t r, int) {
+    write_cache(layer, r, kv.row_span(r));
+    pass.rms_norm(low.row_span(r), w.q_a_norm, low.row(r));
+    fill_row(pass.kernels(), low_in, r);
+  });
+  pass.linear(low_in, w.q_b, q);
   return q;
 }
 
-void store(const CacheLayout& cache, const RowPlace& place, int64_t layer,
-           std::span<const float> latent) {
-  std::byte* page = place.pages[static_cast<size_t>(place.position / kCachePage)];
-  std::byte* entry =
-      page + static_cast<size_t>(layer) * cache.layer_bytes() +
-      static_cast<size_t>(place.position % kCachePage * cache.latent) * dtype_size(cache.dtype);
-  if (cache.dtype == DType::kF32) {
-    std::copy(latent.begin(), latent.end(), reinterpret_cast<float*>(entry));
-  } else {
-    std::transform(latent.begin(), latent.end(), reinterpret_cast<uint16_t*>(entry), f32_to_bf16);
+// One head's columns of a matrix with a head's block in each row.
+Mat<float> head_of(Mat<float> m, int64_t head, int64_t width) {
+  return m.cols_from(head * width, width);
+}
+
+// What a head's weights take: the pass's numerics, but under w8a8, whose published inference
+// dequantizes these weights, unrounded.
+Activations head_input(Pass& pass, Mat<const float> x, int thread) {
+  const Numerics numerics =
+      pass.numerics() == Numerics::kNative ? Numerics::kNative : Numerics::kExact;
+  return pass.attention.head_in[static_cast<size_t>(thread)].prepare(pass.kernels(), numerics, x);
+}
+
+// One head's queries of all rows to the latent: [.., rank] absorbed, then the rotated part.
+void absorb(const Layer& layer, int64_t head, int64_t first_row, Mat<float> q, Mat<float> query,
+            int thread) {
+  const ModelConfig& c = layer.config();
+  Pass& pass = layer.pass;
+  const Mat<float> nope = q.cols_from(0, c.qk_nope_head_dim);
+  pass.kernels().linear(head_input(pass, nope, thread), layer.heads.key(head), 0, c.kv_lora_rank,
+                        query.cols_from(0, c.kv_lora_rank));
+  for (int64_t r = 0; r < q.rows; ++r) {
+    const auto rotary = query.row_span(r).subspan(static_cast<size_t>(c.kv_lora_rank));
+    std::copy_n(q.row(r) + c.qk_nope_head_dim, c.qk_rope_head_dim, rotary.begin());
+    pass.kernels().rope(rotary, pass.cos(first_row + r), pass.sin(first_row + r));
   }
 }
 
-// Normalizes and rotates each row's latent and shared key, and puts them into its page.
-void write_cache(Pass& pass, const AttentionWeights& w, int64_t layer, const Activations& x) {
-  const ModelConfig& c = pass.config();
-  const Mat<float> kv = pass.attention.kv.get(x.rows(), c.kv_latent_dim());
-  pass.linear(x, w.kv_a, kv);
-  pass.rms_norm(kv.cols_from(0, c.kv_lora_rank), w.kv_a_norm, kv.cols_from(0, c.kv_lora_rank));
-  for (int64_t r = 0; r < kv.rows; ++r) {
-    const auto key = kv.row_span(r).subspan(static_cast<size_t>(c.kv_lora_rank));
-    pass.kernels().rope(key, pass.cos(r), pass.sin(r));
-    store(pass.cache(), pass.rows()[static_cast<size_t>(r)], layer, kv.row_span(r));
+// Queries that one call of attend takes: heads of one row, or all heads of several rows of one
+// sequence.
+struct QueryGroup {
+  int64_t first;  // query, counted as row * heads + head from the chunk's first row
+  int64_t count;
+  int64_t row;    // of the pass, the first
+  int64_t parts;  // of the longest of its rows
+};
+
+std::vector<QueryGroup> group_queries(const Layer& layer, int64_t first_row, int64_t rows) {
+  const int64_t heads = layer.config().num_attention_heads;
+  const auto& places = layer.pass.rows();
+  const int64_t rows_at_once = std::max<int64_t>(1, kAttendRows / heads);
+  std::vector<QueryGroup> groups;
+  for (int64_t r = 0; r < rows;) {
+    const RowPlace& place = places[static_cast<size_t>(first_row + r)];
+    int64_t count = 1;
+    while (count < rows_at_once && r + count < rows) {
+      const RowPlace& next = places[static_cast<size_t>(first_row + r + count)];
+      if (next.pages.data() != place.pages.data() || next.position != place.position + count) break;
+      ++count;
+    }
+    const int64_t parts = ceil_div(place.position + count, kAttendPart);
+    for (int64_t h = 0; h < count * heads; h += kAttendRows) {
+      groups.push_back(
+          {r * heads + h, std::min(kAttendRows, count * heads - h), first_row + r, parts});
+    }
+    r += count;
   }
+  return groups;
 }
 
-// Some heads of one row, from queries to values. q: [heads * qk_head_dim] of the row, out:
-// [heads * v_head_dim].
-void attend_heads(Pass& pass, const AttentionWeights& w, int64_t layer, int64_t row, int64_t first,
-                  int64_t count, int thread, std::span<float> q, std::span<float> out) {
-  const ModelConfig& c = pass.config();
-  const int64_t nope = c.qk_nope_head_dim, value = c.v_head_dim;
-  const Mat<float> absorbed =
-      pass.attention.queries[static_cast<size_t>(thread)].get(count, c.kv_latent_dim());
-  const Mat<float> latents =
-      pass.attention.latents[static_cast<size_t>(thread)].get(count, c.kv_lora_rank);
-
-  for (int64_t i = 0; i < count; ++i) {
-    const auto head = q.subspan(static_cast<size_t>((first + i) * c.qk_head_dim()),
-                                static_cast<size_t>(c.qk_head_dim()));
-    const auto rotary = head.subspan(static_cast<size_t>(nope));
-    pass.kernels().rope(rotary, pass.cos(row), pass.sin(row));
-    const auto query = absorbed.row_span(i);
-    pass.kernels().linear_transposed(head.first(static_cast<size_t>(nope)), w.kv_b,
-                                     (first + i) * (nope + value),
-                                     query.first(static_cast<size_t>(c.kv_lora_rank)));
-    std::copy(rotary.begin(), rotary.end(), query.begin() + c.kv_lora_rank);
+void attend(const Layer& layer, const QueryGroup& group, Mat<const float> queries,
+            int64_t first_part, int64_t last_part, const AttendState& state) {
+  const Pass& pass = layer.pass;
+  const int64_t heads = layer.config().num_attention_heads;
+  const RowPlace& place = pass.rows()[static_cast<size_t>(group.row)];
+  int64_t lengths[kAttendRows];
+  for (int64_t i = 0; i < group.count; ++i) {
+    lengths[i] = place.position + 1 + (group.first % heads + i) / heads;
   }
-
-  const RowPlace& place = pass.rows()[static_cast<size_t>(row)];
   AttendArgs args;
-  args.q = absorbed;
+  args.q = queries.rows_from(group.first, group.count);
+  args.lengths = lengths;
   args.pages = place.pages;
-  args.layer_offset = static_cast<size_t>(layer) * pass.cache().layer_bytes();
+  args.layer_offset = static_cast<size_t>(layer.index) * pass.cache().layer_bytes();
   args.cache_dtype = pass.cache().dtype;
-  args.length = place.position + 1;
-  args.kv_lora_rank = c.kv_lora_rank;
+  args.latent_stride = pass.cache().stride();
+  args.kv_lora_rank = layer.config().kv_lora_rank;
   args.softmax_scale = pass.softmax_scale();
-  args.out = latents;
-  pass.kernels().attend(args, 0, count);
+  pass.kernels().attend(args, first_part, last_part, state);
+}
 
-  // The value rows of kv_b take the latents unrounded, whatever the numerics.
-  for (int64_t i = 0; i < count; ++i) {
-    Activations latent;
-    latent.f32 = latents.rows_from(i, 1);
-    const int64_t begin = (first + i) * (nope + value) + nope;
-    pass.kernels().linear(latent, w.kv_b, begin, begin + value,
-                          {out.data() + (first + i) * value, 1, value});
+AttendState part_of(const AttendState& state, int64_t first, int64_t count) {
+  return {state.out.rows_from(first, count), state.top + first, state.total + first};
+}
+
+AttendState make_states(int64_t count, int64_t rank, Scratch& out, Scratch& sums) {
+  float* top = sums.get(2, count).data;
+  return {out.get(count, rank), top, top + count};
+}
+
+// All groups over their whole length. Few groups are cut into parts, so that every thread has work;
+// the merge is the same either way.
+void attend_all(const Layer& layer, std::span<const QueryGroup> groups, Mat<const float> queries,
+                const AttendState& state) {
+  Pass& pass = layer.pass;
+  struct Item {
+    const QueryGroup* group;
+    int64_t part;
+    int64_t first_state;  // of part_states, for parts after the first
+  };
+  const auto few = static_cast<size_t>(4 * pass.pool().threads());
+  if (groups.size() >= few) {
+    pass.pool().run(static_cast<int64_t>(groups.size()), [&](int64_t item, int) {
+      const QueryGroup& group = groups[static_cast<size_t>(item)];
+      attend(layer, group, queries, 0, group.parts, part_of(state, group.first, group.count));
+    });
+    return;
   }
+  std::vector<Item> items;
+  int64_t extra = 0;
+  for (const QueryGroup& group : groups) {
+    for (int64_t part = 0; part < group.parts; ++part) {
+      items.push_back({&group, part, extra});
+      if (part > 0) extra += group.count;
+    }
+  }
+  const AttendState others =
+      make_states(extra, state.out.cols, pass.attention.parts, pass.attention.part_states);
+  const auto state_of = [&](const Item& item) {
+    return item.part == 0 ? part_of(state, item.group->first, item.group->count)
+                          : part_of(others, item.first_state, item.group->count);
+  };
+  pass.pool().run(static_cast<int64_t>(items.size()), [&](int64_t i, int) {
+    const Item& item = items[static_cast<size_t>(i)];
+    attend(layer, *item.group, queries, item.part, item.part + 1, state_of(item));
+  });
+  if (extra == 0) return;
+  // Query by query: heads share nothing.
+  pass.pool().run(state.out.rows, [&](int64_t query, int) {
+    for (const Item& item : items) {
+      const int64_t at = query - item.group->first;
+      if (item.part == 0 || at < 0 || at >= item.group->count) continue;
+      pass.kernels().merge(part_of(state, query, 1), part_of(others, item.first_state + at, 1));
+    }
+  });
+}
+
+// Rows [first, first + count) of the pass, from queries to the heads' values.
+void attend_rows(const Layer& layer, int64_t first, int64_t count, Mat<float> q,
+                 Mat<float> values) {
+  const ModelConfig& c = layer.config();
+  Pass& pass = layer.pass;
+  const int64_t heads = c.num_attention_heads, latent = c.kv_latent_dim(), rank = c.kv_lora_rank;
+  const Mat<float> queries = pass.attention.queries.get(count, heads * latent);
+  pass.pool().run(heads, [&](int64_t head, int thread) {
+    absorb(layer, head, first, head_of(q.rows_from(first, count), head, c.qk_head_dim()),
+           head_of(queries, head, latent), thread);
+  });
+
+  const AttendState state =
+      make_states(count * heads, rank, pass.attention.latents, pass.attention.states);
+  attend_all(layer, group_queries(layer, first, count), {queries.data, count * heads, latent},
+             state);
+
+  const Mat<float> latents(state.out.data, count, heads * rank);
+  pass.pool().run(heads, [&](int64_t head, int thread) {
+    const Mat<float> out = head_of(latents, head, rank);
+    for (int64_t r = 0; r < count; ++r) {
+      const float total = state.total[r * heads + head];
+      for (float& v : out.row_span(r)) v /= total;
+    }
+    pass.kernels().linear(head_input(pass, out, thread), layer.heads.value(head), 0, c.v_head_dim,
+                          head_of(values.rows_from(first, count), head, c.v_head_dim));
+  });
 }
 
 }  // namespace
 
-void attention(Pass& pass, const AttentionWeights& w, int64_t layer, Mat<const float> x,
-               Mat<float> y) {
+void attention(Pass& pass, const AttentionWeights& w, const AbsorbedWeights& heads, int64_t layer,
+               Mat<const float> x, Mat<float> y) {
   const ModelConfig& c = pass.config();
-  const Activations in = pass.attention.in.prepare(pass.kernels(), pass.numerics(), x);
-  const Mat<float> q = project_queries(pass, w, in);
-  write_cache(pass, w, layer, in);
-
-  const Mat<float> heads = pass.attention.heads.get(x.rows, c.num_attention_heads * c.v_head_dim);
-  const int64_t chunks = ceil_div(c.num_attention_heads, kHeadChunk);
-  pass.pool().run(x.rows * chunks, [&](int64_t item, int thread) {
-    const int64_t row = item / chunks, first = item % chunks * kHeadChunk;
-    attend_heads(pass, w, layer, row, first, std::min(kHeadChunk, c.num_attention_heads - first),
-                 thread, q.row_span(row), heads.row_span(row));
-  });
-  pass.linear(pass.attention.out_in.prepare(pass.kernels(), pass.numerics(), heads), w.o, y);
+  const Layer self{pass, w, heads, layer};
+  const Mat<float> q = project(self, pass.prepare(pass.attention.in, x));
+  const Mat<float> values = pass.attention.heads.get(x.rows, c.num_attention_heads * c.v_head_dim);
+  const int64_t at_once = std::max<int64_t>(1, kQueriesAtOnce / c.num_attention_heads);
+  for (int64_t first = 0; first < x.rows; first += at_once) {
+    attend_rows(self, first, std::min(at_once, x.rows - first), q, values);
+  }
+  pass.linear(pass.prepare(pass.attention.out_in, values), w.o, y);
 }
 
 }  // namespace fathom

@@ -31,13 +31,29 @@ GateParams gate_params(const ModelConfig& c) {
   return params;
 }
 
-// For each expert, the slots (row * chosen + rank) that go to it, in order.
-std::vector<std::vector<int32_t>> group_by_expert(std::span<const int32_t> ids, int64_t experts) {
-  std::vector<std::vector<int32_t>> slots(static_cast<size_t>(experts));
-  for (size_t slot = 0; slot < ids.size(); ++slot) {
-    slots[static_cast<size_t>(ids[slot])].push_back(static_cast<int32_t>(slot));
+// The chosen experts' groups, in ascending order of experts, rows ascending within.
+void group_by_expert(const MoeWeights& w, Mat<const int32_t> ids, Mat<const float> weights,
+                     Pass::MoeScratch& scratch, std::vector<MlpGroup>& groups) {
+  const auto slots = static_cast<size_t>(ids.rows * ids.cols);
+  std::vector<size_t> ends(w.experts.size() + 1, 0);
+  for (size_t i = 0; i < slots; ++i) ++ends[static_cast<size_t>(ids.data[i]) + 1];
+  for (size_t e = 1; e < ends.size(); ++e) ends[e] += ends[e - 1];
+  std::vector<size_t> next(ends.begin(), ends.end() - 1);
+  scratch.slot_rows.resize(slots);
+  float* factors = scratch.slot_weights.get(1, static_cast<int64_t>(slots)).data;
+  for (int64_t r = 0; r < ids.rows; ++r) {
+    for (int64_t k = 0; k < ids.cols; ++k) {
+      const size_t slot = next[static_cast<size_t>(ids.row(r)[k])]++;
+      scratch.slot_rows[slot] = static_cast<int32_t>(r);
+      factors[slot] = weights.row(r)[k];
+    }
   }
-  return slots;
+  for (size_t e = 0; e < w.experts.size(); ++e) {
+    const size_t count = ends[e + 1] - ends[e];
+    if (count == 0) continue;
+    groups.push_back({&w.experts[e], std::span(scratch.slot_rows).subspan(ends[e], count),
+                      std::span<const float>(factors + ends[e], count)});
+  }
 }
 
 }  // namespace
@@ -46,51 +62,26 @@ void moe(Pass& pass, const MoeWeights& w, int64_t layer, Mat<const float> x, Mat
          ForwardObserver* observer) {
   auto& scratch = pass.moe;
   const GateParams params = gate_params(pass.config());
-  const int64_t chosen = params.chosen;
+  const Activations in = pass.prepare(scratch.in, x);
 
   // The router takes unrounded activations: a rounding there changes which experts run.
+  Activations unrounded;
+  unrounded.f32 = x;
   const Mat<float> scores = scratch.scores.get(x.rows, params.experts);
-  pass.linear(scratch.in.prepare(pass.kernels(), Numerics::kExact, x), w.router, scores);
-  const Mat<float> weights = scratch.weights.get(x.rows, chosen);
-  scratch.ids.resize(static_cast<size_t>(x.rows * chosen));
-  const Mat<int32_t> ids(scratch.ids.data(), x.rows, chosen);
-  for (int64_t r = 0; r < x.rows; ++r) {
+  pass.linear(unrounded, w.router, scores);
+  const Mat<float> weights = scratch.weights.get(x.rows, params.chosen);
+  scratch.ids.resize(static_cast<size_t>(x.rows * params.chosen));
+  const Mat<int32_t> ids(scratch.ids.data(), x.rows, params.chosen);
+  pass.for_rows(x.rows, [&](int64_t r, int) {
     gate_scores(params, scores.row_span(r));
     gate_choose(params, scores.row_span(r), w.bias, ids.row_span(r), weights.row_span(r));
-  }
+  });
   if (observer) observer->on_routing(layer, ids, weights, scores);
 
-  // Each expert's weights are read once, for all of its rows.
-  const Mat<float> slots = scratch.slots.get(x.rows * chosen, x.cols);
-  const auto by_expert = group_by_expert(scratch.ids, params.experts);
-  for (size_t e = 0; e < by_expert.size(); ++e) {
-    const auto count = static_cast<int64_t>(by_expert[e].size());
-    if (count == 0) continue;
-    const Mat<float> gathered = scratch.gathered.get(count, x.cols);
-    const Mat<float> out = scratch.expert_out.get(count, x.cols);
-    for (int64_t i = 0; i < count; ++i) {
-      std::copy_n(x.row(by_expert[e][static_cast<size_t>(i)] / chosen), x.cols, gathered.row(i));
-    }
-    mlp(pass, w.experts[e], gathered, out);
-    for (int64_t i = 0; i < count; ++i) {
-      std::copy_n(out.row(i), x.cols, slots.row(by_expert[e][static_cast<size_t>(i)]));
-    }
-  }
-
-  // The sum runs in the order of the token's own choice, so its bits depend on the token alone.
-  if (w.shared) {
-    mlp(pass, *w.shared, x, y);
-  } else {
-    for (int64_t r = 0; r < x.rows; ++r) std::fill_n(y.row(r), x.cols, 0.0f);
-  }
-  for (int64_t r = 0; r < x.rows; ++r) {
-    float* sum = y.row(r);
-    for (int64_t k = 0; k < chosen; ++k) {
-      const float* expert = slots.row(r * chosen + k);
-      const float weight = weights.row(r)[k];
-      for (int64_t i = 0; i < x.cols; ++i) sum[i] += weight * expert[i];
-    }
-  }
+  std::vector<MlpGroup> groups;
+  if (w.shared) groups.push_back({&*w.shared, {}, {}});
+  group_by_expert(w, ids, weights, scratch, groups);
+  mlps(pass, groups, in, y);
 }
 
 }  // namespace fathom

@@ -18,9 +18,6 @@ std::optional<YarnParams> yarn_params(const ModelConfig& config) {
                     y.mscale_all_dim, static_cast<double>(y.original_max_position_embeddings)};
 }
 
-// Output columns that one thread computes at a time.
-constexpr int64_t kLinearChunk = 64;
-
 }  // namespace
 
 Mat<float> Scratch::get(int64_t rows, int64_t cols) {
@@ -41,8 +38,8 @@ Pass::Pass(const ModelConfig& config, const Kernels& kernels, Numerics numerics,
       rope_magnitude_(static_cast<float>(fathom::rope_magnitude(yarn_params(config)))),
       softmax_scale_(
           static_cast<float>(attention_softmax_scale(config.qk_head_dim(), yarn_params(config)))) {
-  attention.queries.resize(static_cast<size_t>(pool.threads()));
-  attention.latents.resize(static_cast<size_t>(pool.threads()));
+  attention.head_in.resize(static_cast<size_t>(pool.threads()));
+  mlp.tiles.resize(static_cast<size_t>(pool.threads()));
 }
 
 void Pass::begin(std::vector<RowPlace> rows) {
@@ -58,19 +55,33 @@ void Pass::begin(std::vector<RowPlace> rows) {
   }
 }
 
-void Pass::linear(const Activations& x, const WeightView& w, Mat<float> y) const {
-  FATHOM_CHECK(x.cols() == w.cols && y.rows == x.rows() && y.cols == w.rows);
-  pool_.run(ceil_div(w.rows, kLinearChunk), [&](int64_t chunk, int) {
-    const int64_t first = chunk * kLinearChunk;
-    const int64_t last = std::min(first + kLinearChunk, w.rows);
-    kernels_.linear(x, w, first, last, y.cols_from(first, last - first));
+void Pass::linear(std::initializer_list<Product> products) const {
+  int64_t panels = 0;
+  for (const Product& p : products) {
+    FATHOM_CHECK(p.x.cols() == p.w.cols && p.y.rows == p.x.rows() && p.y.cols == p.w.rows);
+    panels += ceil_div(p.w.rows, kPanelRows);
+  }
+  pool_.run(panels, [&](int64_t panel, int) {
+    const Product* p = products.begin();
+    while (panel >= ceil_div(p->w.rows, kPanelRows)) panel -= ceil_div(p++->w.rows, kPanelRows);
+    const int64_t first = panel * kPanelRows;
+    const int64_t last = std::min(first + kPanelRows, p->w.rows);
+    kernels_.linear(p->x, p->w, first, last, p->y.cols_from(first, last - first));
   });
 }
 
+Activations Pass::prepare(ActivationBuffer& buffer, Mat<const float> x) const {
+  const Activations result = buffer.reserve(numerics_, x);
+  for_rows(x.rows, [&](int64_t r, int) { fill_row(kernels_, result, r); });
+  return result;
+}
+
+void Pass::rms_norm(std::span<const float> x, std::span<const float> weight, float* y) const {
+  kernels_.rms_norm(x, weight, static_cast<float>(config_.rms_norm_eps), y);
+}
+
 void Pass::rms_norm(Mat<const float> x, std::span<const float> weight, Mat<float> y) const {
-  for (int64_t r = 0; r < x.rows; ++r) {
-    kernels_.rms_norm(x.row_span(r), weight, static_cast<float>(config_.rms_norm_eps), y.row(r));
-  }
+  for_rows(x.rows, [&](int64_t r, int) { rms_norm(x.row_span(r), weight, y.row(r)); });
 }
 
 }  // namespace fathom

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -30,19 +31,30 @@ struct RowPlace {
   std::span<std::byte* const> pages;
 };
 
-/// The latent cache's layout in a page: [layers + MTP layers][64][kv_latent_dim], F32 or BF16.
+/// The latent cache's layout in a page: [layers + MTP layers][64][stride], F32 or BF16. The stride
+/// is kv_latent_dim made even, the odd element 0.
 struct CacheLayout {
   DType dtype = DType::kF32;
   int64_t latent = 0;
   int64_t layers = 0;
 
+  int64_t stride() const { return latent + latent % 2; }
   size_t layer_bytes() const {
-    return static_cast<size_t>(kCachePage * latent) * dtype_size(dtype);
+    return static_cast<size_t>(kCachePage * stride()) * dtype_size(dtype);
   }
   size_t page_bytes() const { return layer_bytes() * static_cast<size_t>(layers); }
 };
 
+/// y = x W^T.
+struct Product {
+  const Activations& x;
+  const WeightView& w;
+  Mat<float> y;
+};
+
 class Pass {
+  static constexpr int64_t kSharedRows = 4;
+
  public:
   Pass(const ModelConfig& config, const Kernels& kernels, Numerics numerics, ThreadPool& pool);
 
@@ -60,25 +72,43 @@ class Pass {
   std::span<const float> cos(int64_t row) const { return angle_row(cos_, row); }
   std::span<const float> sin(int64_t row) const { return angle_row(sin_, row); }
 
-  /// y = x W^T, output columns shared out over the threads.
-  void linear(const Activations& x, const WeightView& w, Mat<float> y) const;
-  /// Rows of x normalized into y, which may be x.
+  /// Products whose panels of 64 outputs are shared out over the threads together.
+  void linear(std::initializer_list<Product> products) const;
+  void linear(const Activations& x, const WeightView& w, Mat<float> y) const {
+    linear({{x, w, y}});
+  }
+  /// Calls job(row, thread) for each row: on this thread alone where that is less work than
+  /// sharing.
+  template <typename Job>
+  void for_rows(int64_t rows, Job&& job) const {
+    if (rows < kSharedRows) {
+      for (int64_t r = 0; r < rows; ++r) job(r, 0);
+    } else {
+      pool_.run(rows, job);
+    }
+  }
+  /// x in the form that this pass's numerics ask for.
+  Activations prepare(ActivationBuffer& buffer, Mat<const float> x) const;
+  /// One row normalized into y, which may be x.
+  void rms_norm(std::span<const float> x, std::span<const float> weight, float* y) const;
+  /// All rows of x.
   void rms_norm(Mat<const float> x, std::span<const float> weight, Mat<float> y) const;
 
   /// Scratch of one part; a part's memory is its own until the pass ends.
   struct AttentionScratch {
     ActivationBuffer in, q_in, out_in;
-    Scratch q_low, q, kv, heads;
-    std::vector<Scratch> queries, latents;  // per thread
+    Scratch q_low, q, kv, heads, queries, latents, states, parts, part_states;
+    std::vector<ActivationBuffer> head_in;  // per thread
   } attention;
   struct MlpScratch {
-    ActivationBuffer in, middle_in;
-    Scratch gate, up;
+    ActivationBuffer middle_in;
+    Scratch middle;
+    std::vector<Scratch> tiles;  // per thread
   } mlp;
   struct MoeScratch {
     ActivationBuffer in;
-    Scratch scores, weights, gathered, expert_out, slots;
-    std::vector<int32_t> ids;
+    Scratch scores, weights, slot_weights;
+    std::vector<int32_t> ids, slot_rows;
   } moe;
 
  private:

@@ -14,12 +14,8 @@
 namespace fathom {
 namespace {
 
-void add(Mat<float> x, Mat<const float> y) {
-  for (int64_t r = 0; r < x.rows; ++r) {
-    float* a = x.row(r);
-    const float* b = y.row(r);
-    for (int64_t i = 0; i < x.cols; ++i) a[i] += b[i];
-  }
+void add(float* x, std::span<const float> y) {
+  for (float v : y) *x++ += v;
 }
 
 void read_row(const WeightView& w, int64_t row, float* out) {
@@ -47,22 +43,36 @@ struct Transformer::State {
         config(weights.config()),
         weights_name(weights_fingerprint(weights.checkpoint())),
         pool(options.threads > 0 ? options.threads : available_processors()),
-        pass(config, options.kernels ? *options.kernels : kernels(), options.numerics, pool) {}
+        pass(config, options.kernels ? *options.kernels : kernels(), options.numerics, pool) {
+    const AbsorbedShape shape{config.num_attention_heads, config.qk_nope_head_dim,
+                              config.v_head_dim, config.kv_lora_rank};
+    heads.resize(weights.layers.size() + weights.mtp.size());
+    pool.run(static_cast<int64_t>(heads.size()), [&](int64_t i, int) {
+      const auto layer = static_cast<size_t>(i);
+      const size_t main = weights.layers.size();
+      const LayerWeights& w =
+          layer < main ? weights.layers[layer] : weights.mtp[layer - main].layer;
+      heads[layer] = AbsorbedWeights(pass.kernels(), w.attention.kv_b, shape);
+    });
+  }
 
   // The residual stream through one layer, in place.
   void block(const LayerWeights& w, int64_t layer, Mat<float> x) {
     const Mat<float> normed = normed_.get(x.rows, x.cols);
     const Mat<float> out = out_.get(x.rows, x.cols);
     pass.rms_norm(x, w.input_norm, normed);
-    attention(pass, w.attention, layer, normed, out);
-    add(x, out);
-    pass.rms_norm(x, w.post_norm, normed);
+    attention(pass, w.attention, heads[static_cast<size_t>(layer)], layer, normed, out);
+    pass.for_rows(x.rows, [&](int64_t r, int) {
+      add(x.row(r), out.row_span(r));
+      pass.rms_norm(x.row_span(r), w.post_norm, normed.row(r));
+    });
     if (w.moe) {
       moe(pass, *w.moe, layer, normed, out, observer);
     } else {
-      mlp(pass, *w.mlp, normed, out);
+      const MlpGroup all{&*w.mlp, {}, {}};
+      mlps(pass, {&all, 1}, pass.prepare(mlp_in_, normed), out);
     }
-    add(x, out);
+    pass.for_rows(x.rows, [&](int64_t r, int) { add(x.row(r), out.row_span(r)); });
     if (observer) observer->on_hidden(layer, x);
   }
 
@@ -92,8 +102,7 @@ struct Transformer::State {
       }
     }
     const Mat<float> logits = logits_.get(wanted, config.vocab_size);
-    if (wanted > 0)
-      pass.linear(head_in_.prepare(pass.kernels(), pass.numerics(), rows), head, logits);
+    if (wanted > 0) pass.linear(pass.prepare(head_in_, rows), head, logits);
     return logits;
   }
 
@@ -156,7 +165,7 @@ struct Transformer::State {
       }
     }
     const Mat<float> x = draft_x_.get(total, config.hidden_size);
-    pass.linear(head_in_.prepare(pass.kernels(), pass.numerics(), joined), w.eh_proj, x);
+    pass.linear(pass.prepare(head_in_, joined), w.eh_proj, x);
     block(w.layer, config.num_hidden_layers, x);
     pass.rms_norm(x, w.head_norm, x);
     return {project_head(batch, x, w.head), x};
@@ -167,11 +176,12 @@ struct Transformer::State {
   const std::string weights_name;
   ThreadPool pool;
   Pass pass;
+  std::vector<AbsorbedWeights> heads;  // of each layer, MTP layers after the others
   ForwardObserver* observer = nullptr;
 
  private:
   Scratch x_, draft_x_, joined_, normed_, out_, head_rows_, logits_;
-  ActivationBuffer head_in_;
+  ActivationBuffer head_in_, mlp_in_;
 };
 
 Transformer::Transformer(ModelWeights weights, const TransformerOptions& options)
@@ -189,9 +199,13 @@ void Transformer::set_observer(ForwardObserver* observer) { state_->observer = o
 std::span<const double> Transformer::rope_frequencies() const { return state_->pass.frequencies(); }
 
 StepOutput Transformer::forward(std::span<const StepSequence> batch) {
+  const ThreadPool::Burst burst(state_->pool);
   return state_->forward(batch);
 }
-StepOutput Transformer::draft(std::span<const DraftSequence> batch) { return state_->draft(batch); }
+StepOutput Transformer::draft(std::span<const DraftSequence> batch) {
+  const ThreadPool::Burst burst(state_->pool);
+  return state_->draft(batch);
+}
 
 std::span<std::byte* const> SequencePages::reserve(int64_t length) {
   while (static_cast<int64_t>(pages_.size()) * kPageTokens < length) {

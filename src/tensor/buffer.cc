@@ -17,6 +17,11 @@ constexpr size_t kHugePage = size_t{2} << 20;
 
 void Buffer::Free::operator()(std::byte* memory) const { std::free(memory); }
 
+Buffer::Buffer() = default;
+Buffer::~Buffer() = default;
+Buffer::Buffer(Buffer&&) noexcept = default;
+Buffer& Buffer::operator=(Buffer&&) noexcept = default;
+
 Buffer::Buffer(size_t bytes) : size_(bytes) {
   if (bytes == 0) return;
   const size_t alignment = bytes >= kHugePage ? kHugePage : kCacheLine;

@@ -13,8 +13,12 @@ namespace fathom {
 /// Throws Error(kResource) where the system has not that much.
 class Buffer {
  public:
-  Buffer() = default;
+  Buffer();
   explicit Buffer(size_t bytes);
+  // Not inline: the kernels of one instruction set must not define what all others link.
+  ~Buffer();
+  Buffer(Buffer&& other) noexcept;
+  Buffer& operator=(Buffer&& other) noexcept;
 
   std::byte* data() const { return memory_.get(); }
   size_t size() const { return size_; }

@@ -323,12 +323,13 @@ void panel_product(const Activations& x, const WeightView& w, int64_t first, flo
 
 void linear(const Activations& x, const WeightView& w, int64_t first, int64_t last, Mat<float> y) {
   FATHOM_CHECK(first % kPanelRows == 0);
+  const int64_t origin = first;  // y's column 0
   for (; first < last; first += kPanelRows) {
     float* totals = scratch().zeroed_totals(x.rows());
     panel_product(x, w, first, totals);
     const auto count = static_cast<size_t>(std::min(last - first, kPanelRows));
     for (int64_t r = 0; r < x.rows(); ++r) {
-      std::memcpy(y.row(r) + first, totals + r * kPanelFloats, count * sizeof(float));
+      std::memcpy(y.row(r) + (first - origin), totals + r * kPanelFloats, count * sizeof(float));
     }
   }
 }

@@ -1,6 +1,7 @@
 // The definition of each operation: plain loops, double accumulators.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -31,6 +32,7 @@ void quantize_e4m3(std::span<const float> x, uint8_t* codes, float* scales) {
 // Activations of one row as their numerics give them to a product, their own scales apart.
 void read_activations(const Activations& x, bool quantized, int64_t row, int64_t begin,
                       int64_t count, double* out) {
+  if (!x.index.empty()) row = x.index[static_cast<size_t>(row)];
   for (int64_t k = 0; k < count; ++k) {
     if (quantized) {
       out[k] = e4m3_to_f32(x.codes.row(row)[begin + k]);
@@ -55,7 +57,11 @@ void linear(const Activations& x, const WeightView& w, int64_t first, int64_t la
     }
     for (int64_t r = 0; r < x.rows(); ++r) {
       read_activations(x, quantized, r, begin, count, activations);
-      const double x_scale = quantized ? x.scales.row(r)[begin / kScaleBlock] : 1.0;
+      const double x_scale =
+          quantized
+              ? x.scales.row(x.index.empty() ? r
+                                             : x.index[static_cast<size_t>(r)])[begin / kScaleBlock]
+              : 1.0;
       for (int64_t n = first; n < last; ++n) {
         const double* row = &weights[static_cast<size_t>((n - first) * kScaleBlock)];
         double block = 0;
@@ -73,16 +79,16 @@ void linear(const Activations& x, const WeightView& w, int64_t first, int64_t la
   }
 }
 
-void linear_transposed(std::span<const float> x, const WeightView& w, int64_t first_row,
-                       std::span<float> y) {
-  for (size_t c = 0; c < y.size(); ++c) {
-    const auto col = static_cast<int64_t>(c);
-    double sum = 0;
-    for (size_t r = 0; r < x.size(); ++r) {
-      const int64_t row = first_row + static_cast<int64_t>(r);
-      sum += x[r] * raw_weight(w, row, col) * weight_scale(w, row, col);
+void pack_panel(const WeightView& w, int64_t panel, std::byte* out) {
+  const size_t element = dtype_size(w.dtype);
+  const int64_t first = panel * kPanelRows;
+  std::memset(out, 0, panel_bytes(w.cols * static_cast<int64_t>(element)));
+  for (int64_t row = 0; row < std::min(kPanelRows, w.rows - first); ++row) {
+    for (int64_t col = 0; col < w.cols; ++col) {
+      const auto from = static_cast<size_t>((first + row) * w.cols + col) * element;
+      const auto to = static_cast<size_t>(panel_index(w, row, col)) * element;
+      std::memcpy(out + to, static_cast<const std::byte*>(w.data) + from, element);
     }
-    y[c] = static_cast<float>(sum);
   }
 }
 
@@ -113,50 +119,74 @@ double cached(const std::byte* block, DType dtype, int64_t index) {
   return reinterpret_cast<const float*>(block)[index];
 }
 
-constexpr int64_t kPage = kCachePage;
+constexpr double kNothing = -std::numeric_limits<double>::infinity();
 
-void attend_head(const AttendArgs& args, int64_t head) {
-  const int64_t latent = args.q.cols;
-  const float* q = args.q.row(head);
-  double top = -std::numeric_limits<double>::infinity();
+// exp(score - top), for a top that may be that of an empty range.
+double relative_exp(double score, double top) {
+  return score == kNothing ? 0 : std::exp(score - top);
+}
+
+// One row over positions [begin, end) of one part.
+void attend_row(const AttendArgs& args, int64_t row, int64_t begin, int64_t end,
+                const AttendState& state) {
+  const float* q = args.q.row(row);
+  const auto entry = [&](int64_t position) {
+    return args.pages[static_cast<size_t>(position / kCachePage)] + args.layer_offset +
+           static_cast<size_t>(position % kCachePage * args.latent_stride) *
+               dtype_size(args.cache_dtype);
+  };
+  std::vector<double> score;
+  double top = kNothing;
+  for (int64_t t = begin; t < end; ++t) {
+    double dot = 0;
+    for (int64_t i = 0; i < args.q.cols; ++i) dot += q[i] * cached(entry(t), args.cache_dtype, i);
+    score.push_back(dot * args.softmax_scale);
+    top = std::max(top, score.back());
+  }
   double total = 0;
   std::vector<double> out(static_cast<size_t>(args.kv_lora_rank), 0.0);
-
-  for (int64_t begin = 0; begin < args.length; begin += kPage) {
-    const int64_t count = std::min(kPage, args.length - begin);
-    const std::byte* block = args.pages[static_cast<size_t>(begin / kPage)] + args.layer_offset;
-    double score[kPage];
-    double page_top = top;
-    for (int64_t t = 0; t < count; ++t) {
-      double dot = 0;
-      for (int64_t i = 0; i < latent; ++i) {
-        dot += q[i] * cached(block, args.cache_dtype, t * latent + i);
-      }
-      score[t] = dot * args.softmax_scale;
-      page_top = std::max(page_top, score[t]);
+  for (int64_t t = begin; t < end; ++t) {
+    const double p = relative_exp(score[static_cast<size_t>(t - begin)], top);
+    total += p;
+    for (size_t i = 0; i < out.size(); ++i) {
+      out[i] += p * cached(entry(t), args.cache_dtype, static_cast<int64_t>(i));
     }
-    const double shrink = std::exp(top - page_top);
-    total *= shrink;
-    for (double& v : out) v *= shrink;
-    for (int64_t t = 0; t < count; ++t) {
-      const double p = std::exp(score[t] - page_top);
-      total += p;
-      for (size_t i = 0; i < out.size(); ++i) {
-        out[i] += p * cached(block, args.cache_dtype, t * latent + static_cast<int64_t>(i));
-      }
-    }
-    top = page_top;
   }
-  for (size_t i = 0; i < out.size(); ++i)
-    args.out.row(head)[i] = static_cast<float>(out[i] / total);
+  state.top[row] = static_cast<float>(top);
+  state.total[row] = static_cast<float>(total);
+  for (size_t i = 0; i < out.size(); ++i) state.out.row(row)[i] = static_cast<float>(out[i]);
 }
 
-void attend(const AttendArgs& args, int64_t first, int64_t last) {
-  for (int64_t head = first; head < last; ++head) attend_head(args, head);
+void merge(const AttendState& earlier, const AttendState& later) {
+  for (int64_t row = 0; row < earlier.out.rows; ++row) {
+    const double top = std::max(earlier.top[row], later.top[row]);
+    const double a = relative_exp(earlier.top[row], top), b = relative_exp(later.top[row], top);
+    earlier.top[row] = static_cast<float>(top);
+    earlier.total[row] = static_cast<float>(earlier.total[row] * a + later.total[row] * b);
+    for (int64_t i = 0; i < earlier.out.cols; ++i) {
+      float& out = earlier.out.row(row)[i];
+      out = static_cast<float>(out * a + later.out.row(row)[i] * b);
+    }
+  }
 }
 
-constexpr Kernels kRef = {"ref",    round_bf16, quantize_e4m3, linear, linear_transposed,
-                          rms_norm, swiglu,     rope,          attend};
+void attend(const AttendArgs& args, int64_t first, int64_t last, const AttendState& state) {
+  const int64_t rows = args.q.rows;
+  std::vector<float> out(static_cast<size_t>(rows * args.kv_lora_rank));
+  std::vector<float> top(static_cast<size_t>(rows)), total(static_cast<size_t>(rows));
+  const AttendState part{{out.data(), rows, args.kv_lora_rank}, top.data(), total.data()};
+  for (int64_t p = first; p < last; ++p) {
+    const int64_t begin = p * kAttendPart;
+    for (int64_t row = 0; row < rows; ++row) {
+      const int64_t end = std::min(args.lengths[row], begin + kAttendPart);
+      attend_row(args, row, begin, std::max(begin, end), p == first ? state : part);
+    }
+    if (p != first) merge(state, part);
+  }
+}
+
+constexpr Kernels kRef = {"ref",    round_bf16, quantize_e4m3, linear, pack_panel,
+                          rms_norm, swiglu,     rope,          attend, merge};
 
 }  // namespace
 
