@@ -5,8 +5,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 
 #include "base/error.h"
@@ -30,27 +28,6 @@ DiskOptions with_defaults(DiskOptions options) {
 
 }  // namespace
 
-DirectoryLock::DirectoryLock(const std::string& directory) {
-  const std::string path = directory + "/lock";
-  file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (file_ < 0) fail(ErrorKind::kIo, "{}: {}", path, std::strerror(errno));
-  if (::flock(file_, LOCK_EX | LOCK_NB) != 0) {
-    char holder[32] = {};
-    const bool known = ::pread(file_, holder, sizeof holder - 1, 0) > 0;
-    ::close(file_);
-    fail(ErrorKind::kConflict, "{}: the context cache is in use by process {}; each needs its own",
-         directory, known ? holder : "(unknown)");
-  }
-  const std::string pid = std::to_string(::getpid());
-  if (::ftruncate(file_, 0) != 0 || ::pwrite(file_, pid.data(), pid.size(), 0) < 0) {
-    const int error = errno;
-    ::close(file_);
-    fail(ErrorKind::kIo, "{}: {}", path, std::strerror(error));
-  }
-}
-
-DirectoryLock::~DirectoryLock() { ::close(file_); }
-
 std::string DiskStore::made(const std::string& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
@@ -61,7 +38,7 @@ std::string DiskStore::made(const std::string& directory) {
 DiskStore::DiskStore(const std::string& directory, DiskOptions options)
     : directory_(made(directory)),
       options_(with_defaults(std::move(options))),
-      lock_(directory_),
+      lock_(directory_ + "/lock", "a context cache is for one process"),
       database_(std::make_unique<DiskDatabase>()) {
   try {
     database_->open(directory_ + "/" + kFileName, options_.budget_bytes);

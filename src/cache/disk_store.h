@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "cache/prefix_key.h"
+#include "io/file_lock.h"
 
 namespace fathom::cache {
 
@@ -36,19 +37,6 @@ struct PageName {
   PrefixKey parent;
   PrefixKey key;
   std::array<int32_t, kPageTokens> ids;
-};
-
-/// Keeps other processes (and other locks of this one) out of a directory; the system drops it when
-/// the process ends in whatever way. Throws Error(kConflict) naming the holder.
-class DirectoryLock {
- public:
-  explicit DirectoryLock(const std::string& directory);
-  ~DirectoryLock();
-  DirectoryLock(const DirectoryLock&) = delete;
-  DirectoryLock& operator=(const DirectoryLock&) = delete;
-
- private:
-  int file_ = -1;
 };
 
 class DiskDatabase;
@@ -98,7 +86,7 @@ class DiskStore {
 
   const std::string directory_;
   const DiskOptions options_;
-  const DirectoryLock lock_;
+  const io::FileLock lock_;
 
   std::mutex disk_mutex_;
   std::unique_ptr<DiskDatabase> database_;  // null once no file could be made

@@ -20,8 +20,8 @@ struct SamplingParams {
   float min_p = 0.0f;
   float frequency_penalty = 0.0f;
   float presence_penalty = 0.0f;
-  std::vector<std::pair<int32_t, float>> logit_bias;
-  std::optional<uint64_t> seed;  ///< nothing: a fresh one for each request
+  std::vector<std::pair<int32_t, float>> logit_bias = {};
+  std::optional<uint64_t> seed = {};  ///< nothing: a fresh one for each request
   int top_logprobs = -1;         ///< -1: no logprobs; 0..20: the chosen one's and this many others
 };
 
