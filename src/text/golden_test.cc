@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "text/chat_template.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer.h"
 
@@ -77,6 +78,20 @@ TEST_F(GoldenTest, DecodeInPieces) {
     EXPECT_EQ(pieces, line["pieces"].get<std::vector<std::string>>()) << line;
     EXPECT_EQ(stream.finish(), line["tail"].get<std::string>()) << line;
   }
+}
+
+TEST_F(GoldenTest, ChatTemplate) {
+  const ChatTemplate chat(*published());
+  std::ifstream file(FATHOM_SOURCE_DIR "/tests/golden/tokenizer/chat.jsonl");
+  int lines = 0;
+  for (std::string text; std::getline(file, text); ++lines) {
+    const auto line = nlohmann::ordered_json::parse(text);
+    EXPECT_EQ(
+        chat.render(line["messages"], line["tools"], line["add_generation_prompt"].get<bool>()),
+        line["text"].get<std::string>())
+        << text;
+  }
+  EXPECT_EQ(lines, 34);
 }
 
 TEST_F(GoldenTest, ChatIds) {
