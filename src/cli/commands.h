@@ -9,6 +9,8 @@ class App;
 namespace fathom::cli {
 
 // In the order of `fathom --help`. A new command is a line here and one in main.cc.
+void add_tokenize(CLI::App& app);
+void add_render(CLI::App& app);
 void add_logits(CLI::App& app);
 void add_keys(CLI::App& app);
 void add_account(CLI::App& app);

@@ -14,6 +14,8 @@ int run(int argc, char** argv) {
                "fathom"};
   app.set_version_flag("--version", FATHOM_VERSION);
   app.require_subcommand(1);
+  fathom::cli::add_tokenize(app);
+  fathom::cli::add_render(app);
   fathom::cli::add_logits(app);
   fathom::cli::add_keys(app);
   fathom::cli::add_account(app);
