@@ -1,6 +1,8 @@
 // Tests, functions and methods.
 #include "text/jinja/builtins.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <chrono>
 #include <ctime>
@@ -8,7 +10,6 @@
 #include <stdexcept>
 
 #include "base/error.h"
-#include "fmt/core.h"
 #include "text/jinja/operators.h"
 #include "text/jinja/strings.h"
 

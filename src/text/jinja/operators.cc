@@ -1,10 +1,11 @@
 #include "text/jinja/operators.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
-#include "fmt/core.h"
 #include "text/jinja/strings.h"
 #include "text/utf8.h"
 

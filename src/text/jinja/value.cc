@@ -1,5 +1,7 @@
 #include "text/jinja/value.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -7,8 +9,6 @@
 #include <stdexcept>
 
 #include <nlohmann/json.hpp>
-
-#include "fmt/core.h"
 
 namespace fathom::text::jinja {
 namespace {
