@@ -12,6 +12,7 @@ namespace fathom::cli {
 void add_tokenize(CLI::App& app);
 void add_render(CLI::App& app);
 void add_logits(CLI::App& app);
+void add_train(CLI::App& app);
 void add_keys(CLI::App& app);
 void add_account(CLI::App& app);
 

@@ -1,0 +1,58 @@
+// A training run from its settings to the exported model.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "train/journal.h"
+#include "train/net.h"
+#include "train/optimizer.h"
+#include "train/settings.h"
+#include "train/state.h"
+
+namespace fathom::train {
+
+/// The order of all sums is fixed by the settings (sequences of a micro-batch, micro-batches of a
+/// shard, shards of a step), never by the number of threads.
+class Trainer {
+ public:
+  /// Refuses to overwrite a run in output.dir unless `resume`; with it, goes on from the saved
+  /// state (or starts where there is none).
+  Trainer(const Settings& settings, bool resume);
+
+  /// Trains to the schedule's end, saving, validating and exporting on the way, and at the end
+  /// exports and writes the report. When `stop` becomes true, saves after the step under way and
+  /// throws Error(kCancelled).
+  void run(const std::atomic<bool>& stop);
+
+  int64_t parameters() const { return layout_.size; }
+  /// Multiply-adds of the products and the attention per token, forward and backward, times two.
+  double flops_per_token() const;
+
+ private:
+  struct StepBatch;
+
+  void step();
+  void gather_batch(int64_t sequences, StepBatch& batch);
+  LossSums pass(const StepBatch& batch, int64_t first, int64_t count, const LossScales& scales,
+                float* grads);
+  ValidationRecord validate();
+  void save();
+  void export_now();
+  std::string state_path() const { return settings_.output.dir + "/state.safetensors"; }
+
+  Settings settings_;
+  ModelConfig config_;
+  Layout layout_;
+  ThreadPool pool_;
+  Weights weights_;
+  Net<float> net_;
+  Loader loader_;
+  Progress progress_;
+  Buffer grads_, shard_grads_;
+  std::vector<int64_t> load_;
+  std::unique_ptr<Journal> journal_;
+};
+
+}  // namespace fathom::train
