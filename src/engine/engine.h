@@ -22,7 +22,7 @@ struct SamplingParams {
   float presence_penalty = 0.0f;
   std::vector<std::pair<int32_t, float>> logit_bias = {};
   std::optional<uint64_t> seed = {};  ///< nothing: a fresh one for each request
-  int top_logprobs = -1;         ///< -1: no logprobs; 0..20: the chosen one's and this many others
+  int top_logprobs = -1;  ///< -1: no logprobs; 0..20: the chosen one's and this many others
 };
 
 /// Restricts which ids may come next. One instance belongs to one sequence. Speculation asks about
@@ -90,11 +90,12 @@ class TokenSink {
 struct Request {
   std::vector<int32_t> prompt;
   int64_t max_tokens = 4096;
-  SamplingParams sampling;
-  std::vector<int32_t> stop_ids;  ///< end the answer with kStop; not reported to the sink, counted in usage
-  std::unique_ptr<Constraint> constraint;
-  std::string user;  ///< requests of one user share a turn in the queue
-  std::optional<std::chrono::steady_clock::time_point> deadline;
+  SamplingParams sampling = {};
+  /// Each ends the answer with kStop; not reported to the sink, counted in usage.
+  std::vector<int32_t> stop_ids = {};
+  std::unique_ptr<Constraint> constraint = {};
+  std::string user = {};  ///< requests of one user share a turn in the queue
+  std::optional<std::chrono::steady_clock::time_point> deadline = {};
   bool use_cache = true;
   bool speculate = true;
 };
@@ -110,6 +111,7 @@ struct EngineStats {
   int64_t draft_tokens = 0;
   int64_t accepted_tokens = 0;
   int64_t steps = 0;
+  int64_t pauses = 0;  ///< times a sequence gave up its memory or its slot to go on later
 };
 
 using RequestId = uint64_t;
@@ -118,8 +120,8 @@ using RequestId = uint64_t;
 class Engine {
  public:
   virtual ~Engine() = default;
-  /// Queues the request. Throws Error: kBadInput (empty prompt, ids outside the vocabulary, too long
-  /// for the context), kResource (queue full, or can never fit the page budget).
+  /// Queues the request. Throws Error: kBadInput (empty prompt, ids outside the vocabulary, too
+  /// long for the context), kResource (queue full, or can never fit the page budget).
   virtual RequestId submit(Request request, std::shared_ptr<TokenSink> sink) = 0;
   /// Ends it soon with kCancelled; no effect on an id that is unknown or done.
   virtual void cancel(RequestId id) = 0;

@@ -1,0 +1,74 @@
+// How many tokens the MTP layer proposes at a time, and whether it does at all.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace fathom::engine {
+
+/// Measures what steps with and without drafts take and what share of drafts is kept, and takes the
+/// draft length that makes tokens fastest. Trying a length that may lose is paid from a budget of
+/// 1% of the decoding time, so speculation as a whole can never cost much more than that.
+///
+/// Steps count only where nothing but decoding went on. Times are kept apart by the number of
+/// sequences, because it decides what another row costs.
+class DraftPolicy {
+ public:
+  explicit DraftPolicy(int max_drafts);
+
+  /// Draft length for the next step of `sequences` that decode.
+  int choose(int64_t sequences);
+
+  /// A step verified up to `drafts` for each of `sequences`, in `verify_seconds`, and made
+  /// `new_tokens` in all; then `proposed` drafts for each were made in `draft_seconds`.
+  struct Step {
+    int64_t sequences = 0;
+    int64_t drafting = 0;  // of these, the ones that speculate
+    int drafts = 0;
+    int proposed = 0;
+    double verify_seconds = 0;
+    double draft_seconds = 0;
+    int64_t new_tokens = 0;
+  };
+  void observe(const Step& step);
+
+  /// Draft number `depth` (from 0), the ones before it kept, was kept or not.
+  void observe_draft(int depth, bool kept);
+
+  /// Whether a new request should keep MTP's KV up to date, which costs a little, so that it can
+  /// speculate. While speculation loses, one in 16 does, to notice when that changes.
+  bool should_track();
+
+  double acceptance(int depth) const { return kept_[depth]; }
+
+ private:
+  static constexpr int kMaxDrafts = 4;
+  static constexpr int kBuckets = 8;
+  struct Times {
+    std::array<double, kMaxDrafts + 1> verify{};  // seconds by draft length; 0: not seen
+    std::array<double, kMaxDrafts + 1> draft{};
+    double share = 1;  // of the sequences that speculate
+    int64_t plain_rounds = 0;
+    int64_t rounds = 0;  // since the last plain one
+    int best = 0;
+    int trying = 0;  // length on trial
+    int trial_rounds = 0;
+  };
+
+  static int bucket(int64_t sequences);
+  double expected_tokens(const Times& times, int drafts) const;
+  double round_seconds(const Times& times, int drafts) const;
+  int best_known(const Times& times) const;
+  int worth_trying(const Times& times) const;
+
+  const int max_drafts_;
+  std::array<Times, kBuckets> times_;
+  std::array<double, kMaxDrafts> kept_;  // share kept of those that were reached
+  std::array<double, kMaxDrafts> seen_;  // how sure that is
+  double spent_ = 0;                     // seconds of decoding
+  double lost_ = 0;                      // of these, what plain steps would have saved
+  bool on_ = true;                       // wins, or not known to lose
+  int64_t requests_ = 0;
+};
+
+}  // namespace fathom::engine

@@ -1,0 +1,38 @@
+// How much of a prompt a step may take in while others wait for their next token.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace fathom::engine {
+
+struct StepBudgetOptions {
+  int64_t max_prefill_tokens = 512;  ///< in a step
+  double max_slowdown = 2.0;         ///< of a step that also decodes, against one that only decodes
+  double max_seconds = 1.0;          ///< of a step without streams, so that it still hears cancel()
+};
+
+/// Learns from measured steps. The cost of prompt tokens is not linear (few of them read other
+/// experts than the streams do, many share them), so the chunk is controlled rather than computed.
+class StepBudget {
+ public:
+  explicit StepBudget(StepBudgetOptions options) : options_(options) {}
+
+  /// Prompt tokens for the next step, at least 1, beside `streams` that decode.
+  int64_t prefill_tokens(int64_t streams) const;
+
+  /// A step took `seconds` for these.
+  void observe(int64_t streams, int64_t prefill_tokens, double seconds);
+
+ private:
+  static constexpr int kBuckets = 8;
+  static int bucket(int64_t streams);
+  double decode_seconds(int64_t streams) const;
+
+  StepBudgetOptions options_;
+  std::array<double, kBuckets> decode_{};  // seconds of a step that only decodes, 0: not seen yet
+  double mixed_chunk_ = 8;                 // beside streams
+  double token_seconds_ = 0;               // without streams
+};
+
+}  // namespace fathom::engine

@@ -1,0 +1,47 @@
+// Carries out a plan: the forward pass, the draws, and the drafts for the next step.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "engine/draft_policy.h"
+#include "engine/drafter.h"
+#include "engine/scheduler.h"
+
+namespace fathom::engine {
+
+/// What a step did, for the counters.
+struct StepReport {
+  int64_t new_tokens = 0;
+  int64_t proposed = 0;
+  int64_t kept = 0;
+  double seconds = 0;
+};
+
+/// For the engine's thread.
+class StepRunner {
+ public:
+  StepRunner(LanguageModel& model, SequenceMemory& memory, DraftPolicy& policy, const Clock& clock);
+
+  /// Tokens go to the sinks. A sequence whose tokens make the model or a draw throw ends with
+  /// kError (kResource for an Error of that kind); the others don't notice.
+  StepReport run(const Plan& plan);
+
+ private:
+  void forward(std::span<const Work> work);
+  void take(const Work& work, Mat<const float> logits, Mat<const float> hidden);
+  bool draw(Sequence& sequence, std::span<const float> logits);
+  bool accept(Sequence& sequence, const GeneratedToken& token);
+  void draft(const Plan& plan, DraftPolicy::Step step);
+
+  LanguageModel& model_;
+  SequenceMemory& memory_;
+  DraftPolicy& policy_;
+  const Clock& clock_;
+  Sampler sampler_;
+  Drafter drafter_;
+  std::vector<uint64_t> mask_;
+  StepReport report_;
+};
+
+}  // namespace fathom::engine
