@@ -10,7 +10,7 @@
 
 namespace fathom::engine {
 
-class RecordingSink final : public TokenSink {
+class RecordingSink : public TokenSink {
  public:
   bool on_token(const GeneratedToken& token) override {
     tokens.push_back(token);
