@@ -8,7 +8,7 @@
 
 #include "cache/cache_fixture.h"
 #include "engine/local_engine.h"
-#include "engine/testing/requests.h"
+#include "engine/testing/schedules.h"
 
 namespace fathom::engine {
 namespace {
@@ -16,12 +16,6 @@ namespace {
 constexpr int64_t kVocab = 96;
 constexpr int64_t kMaxPrompt = 400;
 constexpr int64_t kMaxAnswer = 60;
-
-struct Running {
-  RequestRecipe recipe;
-  std::shared_ptr<RecordingSink> sink;
-  RequestId id = 0;
-};
 
 void check_answer(FakeModel& model, const Running& request) {
   const auto expected = expected_ids(model, request.recipe);
@@ -40,31 +34,6 @@ void check_answer(FakeModel& model, const Running& request) {
   }
   EXPECT_EQ(ids, expected) << result.error;
   EXPECT_TRUE(result.reason == FinishReason::kStop || result.reason == FinishReason::kLength);
-}
-
-/// One engine's life: `requests` arrive at random steps, some are cancelled, memory is dropped now
-/// and then.
-void live(LocalEngine& engine, VirtualClock& clock, Rng& rng, std::vector<Running>& requests) {
-  size_t next = 0;
-  int idle = 0;
-  const auto unfinished = [&] {
-    return next < requests.size() || std::ranges::any_of(requests, [](const Running& request) {
-             return request.sink->finishes == 0;
-           });
-  };
-  const uint64_t gap = 1 + rng.below(12);
-  while (unfinished()) {
-    while (next < requests.size() && rng.below(gap) == 0) {
-      Running& request = requests[next++];
-      request.id = engine.submit(request.recipe.make(kVocab), request.sink);
-    }
-    if (rng.below(60) == 0 && next > 0) engine.cancel(requests[rng.below(next)].id);
-    if (rng.below(80) == 0) engine.context_cache().clear_memory();
-    const bool computed = engine.step();
-    idle = computed ? 0 : idle + 1;
-    ASSERT_LT(idle, 1000) << "the engine stopped";
-    if (!computed) clock.advance(0.01);
-  }
 }
 
 struct ScheduleTotals {
@@ -113,7 +82,7 @@ void run_schedule(uint64_t seed, ScheduleTotals& totals) {
       requests.push_back(std::move(request));
     }
     LocalEngine engine(model, options);
-    live(engine, clock, rng, requests);
+    live(engine, kVocab, clock, rng, requests);
     if (testing::Test::HasFatalFailure()) return;
     EXPECT_EQ(engine.stats().kv_cache_usage, 0) << "pages leaked";
     EXPECT_EQ(engine.stats().running + engine.stats().waiting, 0);
