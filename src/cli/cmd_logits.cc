@@ -1,7 +1,8 @@
 // fathom logits: what the model computes for given ids, as the golden files name it.
-#include <CLI/CLI.hpp>
 #include <fstream>
 #include <memory>
+
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -74,11 +75,13 @@ void run(const Options& options) {
 
 void add_logits(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("logits", "Logits of given token ids, to a safetensors file");
-  add_model_options(*command, options->model);
+  CLI::App* command =
+      app.add_subcommand("logits", "Logits of given token ids, to a safetensors file");
   options->model.numerics = "exact";
-  command->add_option("--prompts", options->prompts,
-                      "JSON: {\"prompts\": [{\"id\", \"tokens\"}], \"capture_prompt\"}")
+  add_model_options(*command, options->model);
+  command
+      ->add_option("--prompts", options->prompts,
+                   "JSON: {\"prompts\": [{\"id\", \"tokens\"}], \"capture_prompt\"}")
       ->required();
   command->add_option("--out", options->out, "The file to write")->required();
   command->add_flag("--capture", options->capture,
