@@ -15,5 +15,6 @@ void add_logits(CLI::App& app);
 void add_train(CLI::App& app);
 void add_keys(CLI::App& app);
 void add_account(CLI::App& app);
+void add_synth(CLI::App& app);
 
 }  // namespace fathom::cli

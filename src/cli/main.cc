@@ -20,6 +20,7 @@ int run(int argc, char** argv) {
   fathom::cli::add_train(app);
   fathom::cli::add_keys(app);
   fathom::cli::add_account(app);
+  fathom::cli::add_synth(app);
 
   try {
     app.parse(argc, argv);
