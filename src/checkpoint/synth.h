@@ -16,8 +16,8 @@ struct SynthOptions {
   bool sparse = false;  // headers and holes: every weight reads as zero, and takes no disk
   int threads = 1;
   uint64_t shard_bytes = 4'300'000'000;  // as published
-  std::string tokenizer_dir;             // where to take tokenizer.json from; "": a byte-level one
-  Progress progress;
+  std::string tokenizer_dir = {};        // where to take tokenizer.json from; "": a byte-level one
+  Progress progress = {};
 };
 
 struct SynthSummary {
