@@ -1,0 +1,45 @@
+// Answers that the screenshots and the rendering tests show.
+
+export const kRichAnswer = `The quadratic **factors**, so no formula is needed.
+
+## Step by step
+
+1. Find two numbers whose product is $6$ and whose sum is $-5$: they are $-2$ and $-3$.
+2. Rewrite the equation:
+
+$$x^2 - 5x + 6 = (x - 2)(x - 3) = 0$$
+
+3. A product is zero when a factor is, so $x = 2$ or $x = 3$.
+
+| method | steps | works when |
+|:--|--:|:--|
+| factoring | 3 | the roots are whole numbers |
+| completing the square | 5 | always |
+| formula | 2 | always |
+
+The same in Python, with \`math.sqrt\`:
+
+\`\`\`python
+import math
+
+def roots(a: float, b: float, c: float) -> tuple[float, float]:
+    """Both real roots of ax² + bx + c, the smaller first."""
+    d = b * b - 4 * a * c
+    if d < 0:
+        raise ValueError("no real roots")
+    s = math.sqrt(d)
+    return (-b - s) / (2 * a), (-b + s) / (2 * a)
+
+print(roots(1, -5, 6))  # (2.0, 3.0)
+\`\`\`
+
+> A check: $2^2 - 5 \\cdot 2 + 6 = 0$ and $3^2 - 5 \\cdot 3 + 6 = 0$.
+`;
+
+/** Cut into pieces of a few characters, as a model sends them. */
+export function inPieces(text, size = 4) {
+  const pieces = [];
+  const all = [...text];
+  for (let i = 0; i < all.length; i += size) pieces.push(all.slice(i, i + size).join(''));
+  return pieces;
+}

@@ -1,0 +1,167 @@
+// The page's state and the actions that more than one part of it offers.
+import { liveQuery } from 'dexie';
+import { toMarkdown, download, exportJson, parseImport, storeImported } from './data/transfer';
+import { db, loadMessages, markDeleted, purgeDeleted, undoDelete } from './data/db';
+import { prefs, savePrefs } from './data/prefs.svelte';
+import type { Conversation } from './data/types';
+import { t } from './i18n/index.svelte';
+import { runs, Session } from './chat/session.svelte';
+import { shownPath } from './chat/tree';
+import { toast } from './ui/toasts.svelte';
+
+/** How long a deletion can be undone; a little longer than its notice is shown. */
+const kUndoMs = 8000;
+
+interface App {
+  session: Session;
+  view: 'chat' | 'speed';
+  list: Conversation[];
+  /** The sheet in front of the page. */
+  sheet: 'settings' | 'search' | 'keys' | undefined;
+  settingsTab: 'model' | 'page';
+  /** On small screens: whether the list is over the page. */
+  drawer: boolean;
+  /** Counts up to ask the composer to take the focus. */
+  focusComposer: number;
+}
+
+export const app: App = $state({
+  session: Session.fresh($state.snapshot(prefs.params)),
+  view: 'chat',
+  list: [],
+  sheet: undefined,
+  settingsTab: 'model',
+  drawer: false,
+  focusComposer: 0,
+});
+
+export async function startApp(): Promise<void> {
+  await purgeDeleted(0);
+  liveQuery(() => db.conversations.orderBy('updatedAt').reverse().toArray()).subscribe({
+    next: (all) => {
+      app.list = all.filter((c) => !c.deletedAt);
+    },
+  });
+  addEventListener('hashchange', () => void followHash());
+  await followHash();
+}
+
+/** `#speed`, `#c/ID`, or a new conversation. */
+async function followHash(): Promise<void> {
+  const hash = location.hash.slice(1);
+  app.view = hash === 'speed' ? 'speed' : 'chat';
+  if (hash === 'speed') return;
+  const id = hash.startsWith('c/') ? hash.slice(2) : '';
+  if (id === app.session.id) return;
+  const opened = id ? await Session.open(id) : undefined;
+  if (opened) app.session = opened;
+  else if (!app.session.empty) newChat();
+}
+
+/** Brings the address in line with what is open, without a new history entry for the same one. */
+export function showInAddress(id: string): void {
+  if (location.hash !== `#c/${id}`) history.pushState(null, '', `#c/${id}`);
+}
+
+export function newChat(): void {
+  app.session = Session.fresh($state.snapshot(prefs.params));
+  app.view = 'chat';
+  app.drawer = false;
+  app.focusComposer++;
+  if (location.hash) history.pushState(null, '', location.pathname);
+}
+
+export async function openConversation(id: string): Promise<void> {
+  const opened = await Session.open(id);
+  if (!opened) return;
+  app.session = opened;
+  app.view = 'chat';
+  app.drawer = false;
+  showInAddress(id);
+}
+
+export async function rename(id: string, title: string): Promise<void> {
+  if (app.session.id === id) app.session.conversation.title = title;
+  await db.conversations.update(id, { title });
+}
+
+export async function deleteConversation(id: string, title: string): Promise<void> {
+  runs[id]?.stop();
+  await markDeleted(id);
+  const wasOpen = app.session.id === id;
+  if (wasOpen) newChat();
+  const undo = async () => {
+    await undoDelete(id);
+    if (wasOpen) await openConversation(id);
+  };
+  toast(t('deleted', { title: title || t('untitled') }), {
+    action: { label: t('undo'), run: () => void undo() },
+  });
+  setTimeout(() => void purgeDeleted(kUndoMs), kUndoMs);
+}
+
+export async function deleteAllConversations(): Promise<void> {
+  const ids = app.list.map((c) => c.id);
+  for (const id of ids) {
+    runs[id]?.stop();
+    await markDeleted(id);
+  }
+  newChat();
+  const undo = async () => {
+    for (const id of ids) await undoDelete(id);
+  };
+  toast(t('deletedAll', { n: ids.length }), {
+    action: { label: t('undo'), run: () => void undo() },
+  });
+  setTimeout(() => void purgeDeleted(kUndoMs), kUndoMs);
+}
+
+export async function exportAsJson(conversations: Conversation[]): Promise<void> {
+  const text = await exportJson(conversations.map((c) => c.id));
+  const name = conversations.length === 1 ? conversations[0]!.title || t('untitled') : 'fathom';
+  download(`${name}.json`, text, 'application/json');
+}
+
+export async function exportAsMarkdown(conversation: Conversation): Promise<void> {
+  const path = shownPath(await loadMessages(conversation.id), conversation.choices);
+  download(
+    `${conversation.title || t('untitled')}.md`,
+    toMarkdown(conversation, path),
+    'text/markdown',
+  );
+}
+
+export async function importFiles(files: Iterable<File>): Promise<void> {
+  for (const file of files) {
+    try {
+      const read = parseImport(await file.text(), file.name);
+      if (read.length === 0) throw new Error(t('importNoConversation'));
+      await storeImported(read);
+      toast(read.length === 1 ? t('imported1') : t('imported', { n: read.length }));
+    } catch (error) {
+      const reason = (error as Error).message;
+      toast(t('importFailed', { name: file.name, reason }), { bad: true });
+    }
+  }
+}
+
+/** From the speed page back to the conversation. */
+export function showChat(): void {
+  app.view = 'chat';
+  if (app.session.empty) history.pushState(null, '', location.pathname);
+  else showInAddress(app.session.id);
+}
+
+export function openSettings(tab: App['settingsTab']): void {
+  app.settingsTab = tab;
+  app.sheet = 'settings';
+}
+
+export function toggleSidebar(): void {
+  if (matchMedia('(max-width: 860px)').matches) {
+    app.drawer = !app.drawer;
+    return;
+  }
+  prefs.sidebar = !prefs.sidebar;
+  savePrefs();
+}

@@ -1,0 +1,183 @@
+// The conversation that is open: its messages, the branch on show, and what can be done with it.
+import { db, loadMessages, settleInterrupted } from '../data/db';
+import { refreshBalance, server } from '../data/server.svelte';
+import type { AttachedFile, Conversation, Message, Params } from '../data/types';
+import { buildRequest } from './request';
+import { Run } from './run.svelte';
+import { shownPath, versionsOf } from './tree';
+
+/** Answers being written, by conversation: they go on while another conversation is open. */
+export const runs: Record<string, Run> = $state({});
+const answering = new Map<string, Session>();
+
+export class Session {
+  conversation: Conversation = $state()!;
+  private messages = $state.raw<Message[]>([]);
+  readonly path = $derived(shownPath(this.messages, this.conversation.choices));
+  /** Whether the conversation is in the database: a new one is stored with its first message. */
+  private stored: boolean;
+
+  constructor(conversation: Conversation, messages: Message[] | undefined) {
+    this.conversation = conversation;
+    this.stored = messages !== undefined;
+    this.messages = messages ?? [];
+  }
+
+  static fresh(params: Params): Session {
+    const now = Date.now();
+    return new Session(
+      { id: crypto.randomUUID(), title: '', createdAt: now, updatedAt: now, params, choices: {} },
+      undefined,
+    );
+  }
+
+  static async open(id: string): Promise<Session | undefined> {
+    const live = answering.get(id);
+    if (live) return live;
+    const conversation = await db.conversations.get(id);
+    if (!conversation || conversation.deletedAt) return undefined;
+    return new Session(conversation, await settleInterrupted(await loadMessages(id)));
+  }
+
+  get id(): string {
+    return this.conversation.id;
+  }
+
+  get run(): Run | undefined {
+    return runs[this.id];
+  }
+
+  get empty(): boolean {
+    return this.messages.length === 0;
+  }
+
+  versions(message: Message): Message[] {
+    return versionsOf(this.messages, message);
+  }
+
+  async ask(content: string, files: AttachedFile[]): Promise<void> {
+    await this.askAfter(this.path.at(-1)?.id ?? null, content, files);
+  }
+
+  /** Asks `content` in place of `message`, on a branch of its own. */
+  async edit(message: Message, content: string): Promise<void> {
+    await this.askAfter(message.parentId, content, message.files ?? []);
+  }
+
+  private async askAfter(parentId: string | null, content: string, files: AttachedFile[]) {
+    if (!this.conversation.title) this.conversation.title = titleOf(content, files);
+    const question = this.newMessage('user', parentId, content);
+    if (files.length > 0) question.files = files.map((file) => ({ ...file }));
+    await this.add([question]);
+    await this.answer(question.id);
+  }
+
+  /** Another answer beside `message`. */
+  async regenerate(message: Message): Promise<void> {
+    await this.answer(message.parentId!);
+  }
+
+  /** In place of an answer that failed: nothing of it is worth keeping if it has no text. */
+  async retry(message: Message): Promise<void> {
+    if (message.content || message.toolCalls) return this.regenerate(message);
+    await db.messages.delete(message.id);
+    this.messages = this.messages.filter((m) => m !== message);
+    await this.answer(message.parentId!);
+  }
+
+  /** Goes on from where an answer ended. */
+  async continue(message: Message): Promise<void> {
+    const open: Message = { ...message, state: 'streaming', error: undefined };
+    this.replace(message, open);
+    await this.follow(open, true);
+  }
+
+  /** Gives the model what its calls returned: `results` in the order of the calls. */
+  async giveResults(message: Message, results: string[]): Promise<void> {
+    let parentId = message.id;
+    const added = results.map((content, index) => {
+      const result = this.newMessage('tool', parentId, content);
+      result.createdAt += index;
+      result.toolCallId = message.toolCalls![index]!.id;
+      parentId = result.id;
+      return result;
+    });
+    await this.add(added);
+    await this.answer(parentId);
+  }
+
+  /** Shows the version before (-1) or after (+1) of a message. */
+  async showVersion(message: Message, step: number): Promise<void> {
+    const versions = this.versions(message);
+    const next = versions[versions.indexOf(message) + step];
+    if (!next) return;
+    this.conversation.choices[message.parentId ?? ''] = next.id;
+    await this.saveConversation();
+  }
+
+  stop(): void {
+    this.run?.stop();
+  }
+
+  async saveConversation(): Promise<void> {
+    if (this.stored) await db.conversations.put($state.snapshot(this.conversation));
+  }
+
+  private async answer(parentId: string): Promise<void> {
+    const message = this.newMessage('assistant', parentId, '');
+    message.state = 'streaming';
+    if (this.conversation.params.json) message.json = true;
+    await this.add([message]);
+    await this.follow(message, false);
+  }
+
+  private async follow(message: Message, continues: boolean): Promise<void> {
+    const end = this.path.indexOf(message);
+    const asked = this.path.slice(0, continues ? end + 1 : end);
+    const params = $state.snapshot(this.conversation.params);
+    const request = buildRequest(server.info.model, asked, params, continues);
+    const run = new Run(message);
+    runs[this.id] = run;
+    answering.set(this.id, this);
+    try {
+      await run.follow(request);
+    } finally {
+      delete runs[this.id];
+      answering.delete(this.id);
+    }
+    // A new object, so that what shows the message sees that it changed.
+    this.replace(message, { ...message });
+    if (server.balances) void refreshBalance();
+  }
+
+  private newMessage(role: Message['role'], parentId: string | null, content: string): Message {
+    return {
+      id: crypto.randomUUID(),
+      conversationId: this.id,
+      parentId,
+      role,
+      content,
+      createdAt: Math.max(Date.now(), (this.messages.at(-1)?.createdAt ?? 0) + 1),
+      state: 'done',
+    };
+  }
+
+  /** Adds messages, each the child of the one before, and puts them on show. */
+  private async add(added: Message[]): Promise<void> {
+    for (const message of added) this.conversation.choices[message.parentId ?? ''] = message.id;
+    this.messages = [...this.messages, ...added];
+    this.conversation.updatedAt = Date.now();
+    this.stored = true;
+    await db.messages.bulkAdd(added);
+    await this.saveConversation();
+  }
+
+  private replace(old: Message, fresh: Message): void {
+    this.messages = this.messages.map((m) => (m.id === old.id ? fresh : m));
+  }
+}
+
+function titleOf(content: string, files: AttachedFile[]): string {
+  const line = content.trim().split('\n', 1)[0] || files[0]?.name || '';
+  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
+}
