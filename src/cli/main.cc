@@ -14,13 +14,16 @@ int run(int argc, char** argv) {
                "fathom"};
   app.set_version_flag("--version", FATHOM_VERSION);
   app.require_subcommand(1);
+  fathom::cli::add_chat(app);
+  fathom::cli::add_generate(app);
+  fathom::cli::add_inspect(app);
   fathom::cli::add_tokenize(app);
   fathom::cli::add_render(app);
   fathom::cli::add_logits(app);
-  fathom::cli::add_train(app);
+  fathom::cli::add_convert(app);
+  fathom::cli::add_synth(app);
   fathom::cli::add_keys(app);
   fathom::cli::add_account(app);
-  fathom::cli::add_synth(app);
 
   try {
     app.parse(argc, argv);
