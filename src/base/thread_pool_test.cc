@@ -1,5 +1,7 @@
 #include "base/thread_pool.h"
 
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -54,7 +56,7 @@ TEST(ThreadPool, WritesOfAJobAreSeenAfterIt) {
 class CgroupTest : public testing::Test {
  protected:
   void SetUp() override {
-    root_ = testing::TempDir() + "/cgroup_test";
+    root_ = testing::TempDir() + "/cgroup_test" + std::to_string(getpid());
     std::filesystem::remove_all(root_);
     std::filesystem::create_directories(root_ + "/a/b");
     std::filesystem::create_directories(root_ + "/cpu/c");
