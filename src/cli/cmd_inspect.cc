@@ -20,10 +20,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// Counted as the published model card counts: the MTP layers' own block, without the embedding and
+// head that they share, and with eh_proj apart.
 struct Parameters {
-  int64_t total = 0;   // of the main model
-  int64_t active = 0;  // of these, used for one token; embedding and head counted
-  int64_t mtp = 0;     // of the MTP layers, without the embedding and head that they share
+  int64_t total = 0;           // of the main model
+  int64_t active = 0;          // of these, read for one token: the head whole, one embedding row
+  int64_t mtp = 0;             // of the MTP layers' blocks and norms
+  int64_t mtp_projection = 0;  // of their eh_proj
 };
 
 Parameters count_parameters(const ModelConfig& c) {
@@ -35,11 +38,12 @@ Parameters count_parameters(const ModelConfig& c) {
     for (int64_t extent : t.shape) elements *= extent;
     if (t.mtp) {
       const bool shared = t.role == TensorRole::kEmbedding || t.role == TensorRole::kHead;
-      if (!shared) p.mtp += elements;
+      if (!shared) (t.role == TensorRole::kMtpProjection ? p.mtp_projection : p.mtp) += elements;
       continue;
     }
     p.total += elements;
-    (t.role == TensorRole::kExpert ? routed : p.active) += elements;
+    const bool one_row = t.role == TensorRole::kEmbedding && !c.tie_word_embeddings;
+    (t.role == TensorRole::kExpert ? routed : p.active) += one_row ? c.hidden_size : elements;
   }
   if (c.n_routed_experts > 0) p.active += routed / c.n_routed_experts * c.num_experts_per_tok;
   return p;
@@ -72,7 +76,10 @@ Json report(const Checkpoint& checkpoint, const std::vector<TensorProblem>& prob
   json["config"] = Json::parse(c.to_json());
   json["shards"] = checkpoint.shards().size();
   json["tensors"] = checkpoint.tensors().size();
-  json["parameters"] = {{"total", p.total}, {"active", p.active}, {"mtp", p.mtp}};
+  json["parameters"] = {{"total", p.total},
+                        {"active", p.active},
+                        {"mtp", p.mtp},
+                        {"mtp_projection", p.mtp_projection}};
   json["bytes"] = bytes;
   json["bytes_by_dtype"] = by_dtype;
   json["memory"] = {{"weights", bytes}, {"per_1k_tokens", 1024 * layers * c.kv_latent_dim() * 2}};
@@ -112,9 +119,9 @@ void print_words(const ModelConfig& c, const Json& json) {
                c.yarn->original_max_position_embeddings);
   }
   const Json& p = json["parameters"];
-  fmt::print("parameters: {} in all, {} active per token, {} more in MTP\n",
+  fmt::print("parameters: {} in all, {} active per token; MTP: {} more, and {} in its projection\n",
              billions(p["total"].get<int64_t>()), billions(p["active"].get<int64_t>()),
-             billions(p["mtp"].get<int64_t>()));
+             billions(p["mtp"].get<int64_t>()), billions(p["mtp_projection"].get<int64_t>()));
   fmt::print("tensors: {} in {} shards;", json["tensors"].get<size_t>(),
              json["shards"].get<size_t>());
   for (const auto& [dtype, bytes] : json["bytes_by_dtype"].items()) {
