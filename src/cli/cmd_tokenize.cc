@@ -1,5 +1,8 @@
 // fathom tokenize: text to ids and back.
+#include <fmt/core.h>
+
 #include <charconv>
+#include <ctime>
 #include <limits>
 #include <memory>
 #include <vector>
@@ -26,6 +29,7 @@ struct Options {
   bool decode = false;
   bool skip_special_tokens = false;
   bool pieces = false;
+  bool time = false;
 };
 
 std::vector<int32_t> ids_field(const Json& object) {
@@ -89,8 +93,12 @@ void run(const Options& options) {
   if (options.decode) {
     return write_stdout(tokenizer->decode(ids_in(input), options.skip_special_tokens));
   }
+  const std::clock_t start = std::clock();
+  const std::vector<int32_t> ids = tokenizer->encode(input);
+  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+  if (options.time) fmt::print(stderr, "{:.3f} {}\n", seconds, ids.size());
   std::string line;
-  for (const int32_t id : tokenizer->encode(input)) {
+  for (const int32_t id : ids) {
     if (!line.empty()) line += ' ';
     line += std::to_string(id);
   }
@@ -114,6 +122,8 @@ void add_tokenize(CLI::App& app) {
   command->add_flag("--pieces", options->pieces,
                     "Also give the pieces that a stream would emit, one for each id, and the tail "
                     "(with --jsonl --decode)");
+  command->add_flag("--time", options->time,
+                    "Print the CPU seconds that encoding took, and the number of ids, on stderr");
   command->callback([options] { run(*options); });
 }
 
