@@ -22,6 +22,7 @@ int run(int argc, char** argv) {
   fathom::cli::add_logits(app);
   fathom::cli::add_convert(app);
   fathom::cli::add_train(app);
+  fathom::cli::add_eval(app);
   fathom::cli::add_synth(app);
   fathom::cli::add_keys(app);
   fathom::cli::add_account(app);
