@@ -1,0 +1,155 @@
+#include "engine/grammar/program.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace fathom::engine {
+namespace {
+
+constexpr int32_t kEndless = 1 << 20;  // height of what has no finite value
+
+template <typename... Visitors>
+struct Overloaded : Visitors... {
+  using Visitors::operator()...;
+};
+
+}  // namespace
+
+void Excluded::add(const std::string& text) {
+  int32_t state = 0;
+  for (char c : text) {
+    const auto byte = static_cast<uint8_t>(c);
+    const auto found = states_[state].next.find(byte);
+    if (found != states_[state].next.end()) {
+      state = found->second;
+      continue;
+    }
+    const auto fresh = static_cast<int32_t>(states_.size());
+    states_[state].next[byte] = fresh;
+    states_.emplace_back();
+    state = fresh;
+  }
+  states_[state].listed = true;
+}
+
+int32_t Excluded::next(int32_t state, uint8_t byte) const {
+  if (state < 0) return -1;
+  const auto found = states_[state].next.find(byte);
+  return found == states_[state].next.end() ? -1 : found->second;
+}
+
+NodeId Program::add_text(std::string text) {
+  SequenceNode node;
+  node.parts.push_back({.text = std::move(text)});
+  return add(std::move(node));
+}
+
+NodeId Program::any_value() {
+  if (any_value_ != kNoNode) return any_value_;
+  any_value_ = add(EitherNode{});
+  const NodeId object = any_object();
+  const NodeId array = add(ArrayNode{.prefix = {}, .items = any_value_});
+  const NodeId string = add(StringNode{});
+  const NodeId number = add(NumberNode{NumberRange(false, {}, {}, "")});
+  std::get<EitherNode>(nodes[any_value_]).choices = {
+      object, array, string, number, add_text("true"), add_text("false"), add_text("null")};
+  return any_value_;
+}
+
+NodeId Program::any_object() {
+  if (any_object_ != kNoNode) return any_object_;
+  any_object_ = add(ObjectNode{});
+  const NodeId key = add(StringNode{});
+  const NodeId value = any_value();
+  auto& object = std::get<ObjectNode>(nodes[any_object_]);
+  object.additional_key = key;
+  object.additional = value;
+  return any_object_;
+}
+
+void Program::finish(const std::string& where) {
+  find_heights();
+  if (heights[root] > kMaxDepth) {
+    fail(ErrorKind::kUnsupported, "{}: no value of at most {} levels satisfies it", where,
+         kMaxDepth);
+  }
+  refuse_empty_cycles(where);
+  for (NodeId id = 0; id < std::ssize(nodes); ++id) {
+    const auto* object = std::get_if<ObjectNode>(&nodes[id]);
+    if (object == nullptr) continue;
+    const auto count = static_cast<int32_t>(object->properties.size());
+    std::vector<int32_t> next(count + 1, count);
+    for (int32_t i = count; i-- > 0;) next[i] = object->properties[i].required ? i : next[i + 1];
+    next_required[id] = std::move(next);
+  }
+}
+
+// The least fixed point, from above.
+void Program::find_heights() {
+  heights.assign(nodes.size(), kEndless);
+  const auto of = [&](NodeId id) { return id == kNoNode ? kEndless : heights[id]; };
+  const auto height = Overloaded{[&](const SequenceNode& node) {
+                                   int32_t most = 0;
+                                   for (const auto& part : node.parts) {
+                                     if (part.node != kNoNode) most = std::max(most, of(part.node));
+                                   }
+                                   return most;
+                                 },
+                                 [&](const EitherNode& node) {
+                                   int32_t least = kEndless;
+                                   for (NodeId choice : node.choices)
+                                     least = std::min(least, of(choice));
+                                   return least;
+                                 },
+                                 [&](const ObjectNode& node) {
+                                   int32_t most = 0;
+                                   for (const auto& property : node.properties) {
+                                     if (property.required)
+                                       most = std::max(most, of(property.value));
+                                   }
+                                   return std::min(kEndless, most + 1);
+                                 },
+                                 [&](const ArrayNode& node) {
+                                   int32_t most = 0;
+                                   const int64_t prefix = std::ssize(node.prefix);
+                                   for (int64_t i = 0; i < std::min(node.min, prefix); ++i) {
+                                     most = std::max(most, of(node.prefix[i]));
+                                   }
+                                   if (node.min > prefix) most = std::max(most, of(node.items));
+                                   return std::min(kEndless, most + 1);
+                                 },
+                                 [](const auto&) { return 0; }};
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (size_t id = 0; id < nodes.size(); ++id) {
+      const int32_t now = std::visit(height, nodes[id]);
+      changed |= now != heights[id];
+      heights[id] = now;
+    }
+  }
+}
+
+// An Either that can be itself without a byte in between would never begin.
+void Program::refuse_empty_cycles(const std::string& where) const {
+  enum class Mark { kNew, kOpen, kDone };
+  std::vector<Mark> marks(nodes.size(), Mark::kNew);
+  const auto visit = [&](const auto& self, NodeId id) -> void {
+    if (marks[id] == Mark::kDone) return;
+    if (marks[id] == Mark::kOpen) {
+      fail(ErrorKind::kUnsupported, "{}: $ref: a schema is itself an alternative of itself", where);
+    }
+    marks[id] = Mark::kOpen;
+    if (const auto* either = std::get_if<EitherNode>(&nodes[id])) {
+      for (NodeId choice : either->choices) self(self, choice);
+    } else if (const auto* sequence = std::get_if<SequenceNode>(&nodes[id])) {
+      if (!sequence->parts.empty() && sequence->parts[0].node != kNoNode) {
+        self(self, sequence->parts[0].node);
+      }
+    }
+    marks[id] = Mark::kDone;
+  };
+  for (NodeId id = 0; id < std::ssize(nodes); ++id) visit(visit, id);
+}
+
+}  // namespace fathom::engine
