@@ -12,4 +12,6 @@ cmake --build --preset "$preset"
 # The published tokenizer, which tests check themselves against.
 FATHOM_V3_TOKENIZER=$(scripts/fetch_tokenizer.sh)
 export FATHOM_V3_TOKENIZER
+FATHOM_JSON_SUITES=$(scripts/fetch_json_suites.sh)
+export FATHOM_JSON_SUITES
 ctest --preset "$preset"
