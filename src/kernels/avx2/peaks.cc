@@ -1,0 +1,51 @@
+#include "kernels/peaks.h"
+
+#include <immintrin.h>
+
+namespace fathom {
+namespace {
+
+constexpr int kChains = 12;  // 2 a cycle at a latency of 4 or 5, within 16 registers
+
+float f32_loop(int64_t rounds) {
+  volatile float small = 1e-6f;
+  const __m256 a = _mm256_set1_ps(small), b = _mm256_set1_ps(small);
+  __m256 chains[kChains];  // each its own beginning: equal ones would be computed once
+  for (int c = 0; c < kChains; ++c) chains[c] = _mm256_set1_ps(static_cast<float>(c));
+  for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 12
+    for (int c = 0; c < kChains; ++c) chains[c] = _mm256_fmadd_ps(a, b, chains[c]);
+  }
+  __m256 sum = _mm256_setzero_ps();
+  for (const __m256& c : chains) sum = _mm256_add_ps(sum, c);
+  float lanes[8], total = 0;
+  _mm256_storeu_ps(lanes, sum);
+  for (float lane : lanes) total += lane;
+  return total;
+}
+
+uint64_t read(std::span<const std::byte> memory) {
+  __m256i sum[4] = {};
+  const std::byte* end = memory.data() + memory.size();
+  for (const std::byte* at = memory.data(); at < end; at += 1024) {
+#pragma GCC unroll 32
+    for (int i = 0; i < 32; ++i) {
+      const auto* from = reinterpret_cast<const __m256i*>(at + i * 32);
+      sum[i % 4] = _mm256_xor_si256(sum[i % 4], _mm256_loadu_si256(from));
+    }
+  }
+  const __m256i all =
+      _mm256_xor_si256(_mm256_xor_si256(sum[0], sum[1]), _mm256_xor_si256(sum[2], sum[3]));
+  uint64_t lanes[4];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), all);
+  return lanes[0] ^ lanes[1] ^ lanes[2] ^ lanes[3];
+}
+
+}  // namespace
+
+const PeakLoops& avx2_peak_loops() {
+  static constexpr PeakLoops kLoops = {f32_loop, f32_loop, kChains * 8 * 2, kChains * 8 * 2, read};
+  return kLoops;
+}
+
+}  // namespace fathom
