@@ -1,6 +1,7 @@
 #include "checkpoint/checkpoint.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "base/error.h"
@@ -129,6 +130,18 @@ const TensorView& Checkpoint::get(std::string_view name) const {
   const TensorView* found = find(name);
   if (!found) fail(ErrorKind::kBadInput, "{}: tensor {} is missing", dir(), printable(name));
   return *found;
+}
+
+void Checkpoint::release(const void* data, size_t bytes) const {
+  const auto* first = static_cast<const std::byte*>(data);
+  for (const SafetensorsFile& file : state_->files) {
+    const auto all = file.mapping().bytes();
+    // A tensor that lay unaligned is a copy, in no mapping.
+    if (std::less<>()(first, all.data()) || !std::less<>()(first, all.data() + all.size())) {
+      continue;
+    }
+    file.mapping().advise(static_cast<uint64_t>(first - all.data()), bytes, io::Advice::kDontNeed);
+  }
 }
 
 }  // namespace fathom

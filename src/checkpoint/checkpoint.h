@@ -33,6 +33,9 @@ class Checkpoint {
   const TensorView* find(std::string_view name) const;
   /// Throws Error(kBadInput) naming the tensor when there is none.
   const TensorView& get(std::string_view name) const;
+  /// A hint that these bytes of a shard are not needed for a while: their pages leave this process,
+  /// and the page cache where nobody else has them. Reading them again is slow, and no error.
+  void release(const void* data, size_t bytes) const;
 
  private:
   struct State;

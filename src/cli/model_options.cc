@@ -18,6 +18,8 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
       ->check(CLI::Range(1, 1024));
   command.add_flag("--allow-paging", options.allow_paging,
                    "Run a model larger than the memory, from disk");
+  command.add_flag("--mapped", options.mapped,
+                   "Leave the weights in the mapped files: slower, and shared between processes");
 }
 
 std::string model_dir(const ModelOptions& options) {
@@ -42,6 +44,7 @@ std::unique_ptr<Transformer> open_model(const ModelOptions& options, int64_t con
   TransformerOptions how;
   how.numerics = *numerics;
   how.threads = options.threads;
+  how.move_weights = !options.mapped && need.total() + WeightMover::kPending <= available;
   return std::make_unique<Transformer>(ModelWeights::load(std::move(checkpoint)), how);
 }
 

@@ -17,9 +17,10 @@ struct ModelOptions {
   std::string numerics = "native";
   int threads = 0;
   bool allow_paging = false;
+  bool mapped = false;  // leave the weights where they are mapped
 };
 
-/// Adds DIR, --numerics, --threads and --allow-paging to a command.
+/// Adds DIR, --numerics, --threads, --allow-paging and --mapped to a command.
 void add_model_options(CLI::App& command, ModelOptions& options);
 
 /// The directory that the options name.

@@ -49,6 +49,7 @@ void write_cache(const Layer& layer, int64_t row, std::span<float> kv) {
 // Queries [rows, heads * qk_head_dim], not yet rotated; each row's latent is in its page after it.
 Mat<float> project(const Layer& layer, const Activations& x) {
   Pass& pass = layer.pass;
+  const OpTimer timer(pass.profile, Op::kQueriesAndLatent);
   auto& scratch = pass.attention;
   const AttentionWeights& w = layer.weights;
   const ModelConfig& c = pass.config();
@@ -208,33 +209,51 @@ void attend_all(const Layer& layer, std::span<const QueryGroup> groups, Mat<cons
   });
 }
 
-// Rows [first, first + count) of the pass, from queries to the heads' values.
-void attend_rows(const Layer& layer, int64_t first, int64_t count, Mat<float> q,
-                 Mat<float> values) {
+// q [rows, heads * qk_head_dim] to [rows, heads * latent].
+Mat<float> absorb_heads(const Layer& layer, int64_t first_row, Mat<float> q) {
   const ModelConfig& c = layer.config();
   Pass& pass = layer.pass;
-  const int64_t heads = c.num_attention_heads, latent = c.kv_latent_dim(), rank = c.kv_lora_rank;
-  const Mat<float> queries = pass.attention.queries.get(count, heads * latent);
-  pass.pool().run(heads, [&](int64_t head, int thread) {
-    absorb(layer, head, first, head_of(q.rows_from(first, count), head, c.qk_head_dim()),
+  const OpTimer timer(pass.profile, Op::kAbsorb);
+  const int64_t latent = c.kv_latent_dim();
+  const Mat<float> queries = pass.attention.queries.get(q.rows, c.num_attention_heads * latent);
+  pass.pool().run(c.num_attention_heads, [&](int64_t head, int thread) {
+    absorb(layer, head, first_row, head_of(q, head, c.qk_head_dim()),
            head_of(queries, head, latent), thread);
   });
+  return queries;
+}
 
-  const AttendState state =
-      make_states(count * heads, rank, pass.attention.latents, pass.attention.states);
-  attend_all(layer, group_queries(layer, first, count), {queries.data, count * heads, latent},
-             state);
-
-  const Mat<float> latents(state.out.data, count, heads * rank);
+// What was attended, divided by its sums, to values [rows, heads * v_head_dim].
+void expand_values(const Layer& layer, const AttendState& state, Mat<float> values) {
+  const ModelConfig& c = layer.config();
+  Pass& pass = layer.pass;
+  const OpTimer timer(pass.profile, Op::kValues);
+  const int64_t heads = c.num_attention_heads;
+  const Mat<float> latents(state.out.data, values.rows, heads * c.kv_lora_rank);
   pass.pool().run(heads, [&](int64_t head, int thread) {
-    const Mat<float> out = head_of(latents, head, rank);
-    for (int64_t r = 0; r < count; ++r) {
+    const Mat<float> out = head_of(latents, head, c.kv_lora_rank);
+    for (int64_t r = 0; r < values.rows; ++r) {
       const float total = state.total[r * heads + head];
       for (float& v : out.row_span(r)) v /= total;
     }
     pass.kernels().linear(head_input(pass, out, thread), layer.heads.value(head), 0, c.v_head_dim,
-                          head_of(values.rows_from(first, count), head, c.v_head_dim));
+                          head_of(values, head, c.v_head_dim));
   });
+}
+
+// Rows [first, first + q.rows) of the pass, from queries to the heads' values.
+void attend_rows(const Layer& layer, int64_t first, Mat<float> q, Mat<float> values) {
+  Pass& pass = layer.pass;
+  const Mat<float> queries = absorb_heads(layer, first, q);
+  const int64_t latent = layer.config().kv_latent_dim();
+  const int64_t count = q.rows * layer.config().num_attention_heads;
+  const AttendState state = make_states(count, layer.config().kv_lora_rank, pass.attention.latents,
+                                        pass.attention.states);
+  {
+    const OpTimer timer(pass.profile, Op::kAttend);
+    attend_all(layer, group_queries(layer, first, q.rows), {queries.data, count, latent}, state);
+  }
+  expand_values(layer, state, values);
 }
 
 }  // namespace
@@ -247,8 +266,10 @@ void attention(Pass& pass, const AttentionWeights& w, const AbsorbedWeights& hea
   const Mat<float> values = pass.attention.heads.get(x.rows, c.num_attention_heads * c.v_head_dim);
   const int64_t at_once = std::max<int64_t>(1, kQueriesAtOnce / c.num_attention_heads);
   for (int64_t first = 0; first < x.rows; first += at_once) {
-    attend_rows(self, first, std::min(at_once, x.rows - first), q, values);
+    const int64_t count = std::min(at_once, x.rows - first);
+    attend_rows(self, first, q.rows_from(first, count), values.rows_from(first, count));
   }
+  const OpTimer timer(pass.profile, Op::kAttentionOut);
   pass.linear(pass.prepare(pass.attention.out_in, values), w.o, y);
 }
 

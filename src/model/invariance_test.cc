@@ -20,9 +20,10 @@ std::vector<int32_t> random_tokens(uint64_t seed, size_t count) {
   return tokens;
 }
 
-Transformer open(Numerics numerics, int threads) {
+Transformer open(Numerics numerics, int threads, bool move_weights = false) {
   const std::string dir = FATHOM_SOURCE_DIR "/tests/golden/model/v3-tiny-fp8";
-  return Transformer(ModelWeights::load(Checkpoint::open(dir)), {numerics, threads, nullptr});
+  return Transformer(ModelWeights::load(Checkpoint::open(dir)),
+                     {numerics, threads, nullptr, move_weights});
 }
 
 std::vector<float> copy(Mat<const float> rows) {
@@ -107,6 +108,27 @@ TEST_P(Invariance, RejectedDraftsLeaveNoTrace) {
   const StepSequence again{std::span(tokens).subspan(60), 60, pages.reserve(80), 20};
   EXPECT_TRUE(
       same_bits(copy(model.forward({&again, 1}).logits), std::span(alone).subspan(60 * kVocab)));
+}
+
+// Steps while the weights are on their way from the mapping into panels, and after.
+TEST_P(Invariance, MovingWeights) {
+  const auto tokens = random_tokens(4, 90);
+  Transformer still = open(GetParam(), 2);
+  const std::vector<float> mapped = run_alone(still, tokens, 9);
+  for (int repetition = 0; repetition < 5; ++repetition) {
+    Transformer moving = open(GetParam(), 2, true);
+    EXPECT_TRUE(same_bits(run_alone(moving, tokens, 3), mapped)) << "while they move";
+    moving.await_weights();
+    const WeightMoveStatus status = moving.weight_move();
+    EXPECT_TRUE(status.finished);
+    EXPECT_GT(status.total_bytes, 0u);
+    EXPECT_EQ(status.moved_bytes, status.total_bytes);
+    EXPECT_TRUE(same_bits(run_alone(moving, tokens, 30), mapped)) << "in their new place";
+  }
+}
+
+TEST(WeightMove, EndsInTheMiddle) {
+  for (int i = 0; i < 20; ++i) open(Numerics::kNative, 1, true);
 }
 
 INSTANTIATE_TEST_SUITE_P(Numerics, Invariance,

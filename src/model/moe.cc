@@ -68,16 +68,20 @@ void moe(Pass& pass, const MoeWeights& w, int64_t layer, Mat<const float> x, Mat
   Activations unrounded;
   unrounded.f32 = x;
   const Mat<float> scores = scratch.scores.get(x.rows, params.experts);
-  pass.linear(unrounded, w.router, scores);
   const Mat<float> weights = scratch.weights.get(x.rows, params.chosen);
   scratch.ids.resize(static_cast<size_t>(x.rows * params.chosen));
   const Mat<int32_t> ids(scratch.ids.data(), x.rows, params.chosen);
-  pass.for_rows(x.rows, [&](int64_t r, int) {
-    gate_scores(params, scores.row_span(r));
-    gate_choose(params, scores.row_span(r), w.bias, ids.row_span(r), weights.row_span(r));
-  });
+  {
+    const OpTimer timer(pass.profile, Op::kRouter);
+    pass.linear(unrounded, w.router, scores);
+    pass.for_rows(x.rows, [&](int64_t r, int) {
+      gate_scores(params, scores.row_span(r));
+      gate_choose(params, scores.row_span(r), w.bias, ids.row_span(r), weights.row_span(r));
+    });
+  }
   if (observer) observer->on_routing(layer, ids, weights, scores);
 
+  const OpTimer timer(pass.profile, Op::kExperts);
   std::vector<MlpGroup> groups;
   if (w.shared) groups.push_back({&*w.shared, {}, {}});
   group_by_expert(w, ids, weights, scratch, groups);

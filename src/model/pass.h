@@ -11,6 +11,7 @@
 #include "checkpoint/config.h"
 #include "kernels/activations.h"
 #include "kernels/ops.h"
+#include "model/op_profile.h"
 #include "tensor/buffer.h"
 #include "tensor/mat_view.h"
 
@@ -93,6 +94,9 @@ class Pass {
   void rms_norm(std::span<const float> x, std::span<const float> weight, float* y) const;
   /// All rows of x.
   void rms_norm(Mat<const float> x, std::span<const float> weight, Mat<float> y) const;
+
+  /// Where operations add their time; null for nowhere. Not owned.
+  OpProfile* profile = nullptr;
 
   /// Scratch of one part; a part's memory is its own until the pass ends.
   struct AttentionScratch {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -52,8 +53,11 @@ struct Transformer::State {
       const size_t main = weights.layers.size();
       const LayerWeights& w =
           layer < main ? weights.layers[layer] : weights.mtp[layer - main].layer;
-      heads[layer] = AbsorbedWeights(pass.kernels(), w.attention.kv_b, shape);
+      const WeightView& kv_b = w.attention.kv_b;
+      heads[layer] = AbsorbedWeights(pass.kernels(), kv_b, shape);
+      weights.checkpoint().release(kv_b.data, kv_b.bytes());
     });
+    if (options.move_weights) mover.emplace(weights, pass.kernels());
   }
 
   // The residual stream through one layer, in place.
@@ -69,6 +73,7 @@ struct Transformer::State {
     if (w.moe) {
       moe(pass, *w.moe, layer, normed, out, observer);
     } else {
+      const OpTimer timer(pass.profile, Op::kMlp);
       const MlpGroup all{&*w.mlp, {}, {}};
       mlps(pass, {&all, 1}, pass.prepare(mlp_in_, normed), out);
     }
@@ -91,6 +96,7 @@ struct Transformer::State {
   template <typename Sequence>
   Mat<float> project_head(std::span<const Sequence> batch, Mat<const float> hidden,
                           const WeightView& head) {
+    const OpTimer timer(pass.profile, Op::kHead);
     int64_t wanted = 0;
     for (const Sequence& s : batch) wanted += s.logit_rows;
     const Mat<float> rows = head_rows_.get(wanted, config.hidden_size);
@@ -178,6 +184,14 @@ struct Transformer::State {
   Pass pass;
   std::vector<AbsorbedWeights> heads;  // of each layer, MTP layers after the others
   ForwardObserver* observer = nullptr;
+  std::optional<WeightMover> mover;  // after what it moves
+
+  // Held over a pass: no weight moves meanwhile.
+  std::optional<WeightMover::Pass> hold_weights() {
+    std::optional<WeightMover::Pass> hold;
+    if (mover) hold.emplace(*mover);
+    return hold;
+  }
 
  private:
   Scratch x_, draft_x_, joined_, normed_, out_, head_rows_, logits_;
@@ -196,13 +210,27 @@ std::string Transformer::fingerprint() const {
 size_t Transformer::page_bytes() const { return state_->pass.cache().page_bytes(); }
 bool Transformer::has_mtp() const { return !state_->weights.mtp.empty(); }
 void Transformer::set_observer(ForwardObserver* observer) { state_->observer = observer; }
+WeightMoveStatus Transformer::weight_move() const {
+  if (state_->mover) return state_->mover->status();
+  WeightMoveStatus status;
+  status.finished = true;
+  return status;
+}
+void Transformer::await_weights() {
+  if (state_->mover) state_->mover->wait();
+}
+void Transformer::set_profile(OpProfile* profile) { state_->pass.profile = profile; }
+Numerics Transformer::numerics() const { return state_->pass.numerics(); }
+int Transformer::threads() const { return state_->pool.threads(); }
 std::span<const double> Transformer::rope_frequencies() const { return state_->pass.frequencies(); }
 
 StepOutput Transformer::forward(std::span<const StepSequence> batch) {
+  const auto hold = state_->hold_weights();
   const ThreadPool::Burst burst(state_->pool);
   return state_->forward(batch);
 }
 StepOutput Transformer::draft(std::span<const DraftSequence> batch) {
+  const auto hold = state_->hold_weights();
   const ThreadPool::Burst burst(state_->pool);
   return state_->draft(batch);
 }

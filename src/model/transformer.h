@@ -6,8 +6,10 @@
 #include "kernels/ops.h"
 #include "model/language_model.h"
 #include "model/observer.h"
+#include "model/op_profile.h"
 #include "tensor/buffer.h"
 #include "weights/model_weights.h"
+#include "weights/weight_mover.h"
 
 namespace fathom {
 
@@ -15,6 +17,9 @@ struct TransformerOptions {
   Numerics numerics = Numerics::kNative;
   int threads = 0;                   ///< 0: as many as there are processors for us
   const Kernels* kernels = nullptr;  ///< null: fathom::kernels()
+  /// Moves the weights out of the mapping meanwhile (weights/weight_mover.h): as much memory again
+  /// as the page cache would take. False: they stay, for models larger than the memory.
+  bool move_weights = false;
 };
 
 class Transformer : public LanguageModel {
@@ -29,8 +34,18 @@ class Transformer : public LanguageModel {
   StepOutput forward(std::span<const StepSequence> batch) override;
   StepOutput draft(std::span<const DraftSequence> batch) override;
 
+  /// How far the weights have moved; all zero and finished where they stay. From any thread.
+  WeightMoveStatus weight_move() const;
+  /// Waits for the end of it. Between passes.
+  void await_weights();
+
   /// Sees every later pass; null for nobody. Not owned.
   void set_observer(ForwardObserver* observer);
+  /// Every later pass adds its operations' times to it; null for nobody. Not owned.
+  void set_profile(OpProfile* profile);
+  Numerics numerics() const;
+  /// Threads of a pass.
+  int threads() const;
   /// The rotary frequencies in use, [qk_rope_head_dim / 2].
   std::span<const double> rope_frequencies() const;
 

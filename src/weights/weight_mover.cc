@@ -1,0 +1,164 @@
+#include "weights/weight_mover.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <utility>
+
+namespace fathom {
+namespace {
+
+constexpr auto kPoll = std::chrono::milliseconds(1);
+constexpr size_t kWorthReleasing = 64 << 10;  // the system maps that much around a touched page
+constexpr int kNiceness = 10;                 // a request's threads come first, but never alone
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+uint64_t panels_bytes(const WeightView& w) {
+  return packed_bytes(w.rows, w.cols * static_cast<int64_t>(dtype_size(w.dtype)));
+}
+
+}  // namespace
+
+WeightMover::Pass::Pass(WeightMover& mover) : lock_(mover.in_use_) { mover.adopt(); }
+
+WeightMover::WeightMover(ModelWeights& weights, const Kernels& kernels)
+    : checkpoint_(weights.checkpoint()), kernels_(kernels), started_(now()) {
+  list(weights);
+  for (const Matrix& m : matrices_) total_bytes_ += panels_bytes(m.from);
+  region_ = HugeRegion(total_bytes_);
+  status_.total_bytes = total_bytes_;
+  thread_ = std::thread([this] { work(); });
+}
+
+WeightMover::~WeightMover() {
+  stop_ = true;
+  thread_.join();
+}
+
+// In the order in which they matter: what every token reads, then the experts.
+void WeightMover::list(ModelWeights& weights) {
+  const auto every_layer = [&](const auto& visit) {
+    for (LayerWeights& layer : weights.layers) visit(layer);
+    for (MtpWeights& mtp : weights.mtp) visit(mtp.layer);
+  };
+  const auto mlp = [&](MlpWeights& w) {
+    add(w.gate);
+    add(w.up);
+    add(w.down);
+  };
+  every_layer([&](LayerWeights& layer) {
+    AttentionWeights& a = layer.attention;
+    for (WeightView* view : {&a.q_proj, &a.q_a, &a.q_b, &a.kv_a, &a.o}) add(*view);
+    if (layer.mlp) mlp(*layer.mlp);
+    if (layer.moe) add(layer.moe->router);
+    if (layer.moe && layer.moe->shared) mlp(*layer.moe->shared);
+  });
+  add(weights.head);
+  for (MtpWeights& mtp : weights.mtp) {
+    add(mtp.eh_proj);
+    add(mtp.head);
+  }
+  every_layer([&](LayerWeights& layer) {
+    if (!layer.moe) return;
+    for (MlpWeights& expert : layer.moe->experts) mlp(expert);
+  });
+}
+
+void WeightMover::add(WeightView& view) {
+  if (!view) return;
+  const auto [place, added] = places_.emplace(view.data, matrices_.size());
+  if (added) matrices_.push_back({{}, view});
+  matrices_[place->second].views.push_back(&view);
+}
+
+void WeightMover::work() {
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
+  spdlog::info("weights: moving {:.2f} GB from the mapped files into huge pages",
+               static_cast<double>(total_bytes_) / 1e9);
+  for (const Matrix& matrix : matrices_) {
+    const WeightView packed = pack(matrix);
+    if (stop_) return;
+    {
+      const std::lock_guard lock(mutex_);
+      ready_.emplace_back(&matrix, packed);
+      pending_bytes_ += panels_bytes(packed);
+    }
+    settle(kPending);
+  }
+  settle(0);
+  if (stop_) return;
+  const std::lock_guard lock(mutex_);
+  status_.seconds = now() - started_;
+  status_.finished = true;
+  done_.notify_all();
+  spdlog::info("weights: moved in {:.1f} s", status_.seconds);
+}
+
+WeightView WeightMover::pack(const Matrix& matrix) {
+  WeightView packed = matrix.from;
+  std::byte* to = region_.data() + used_;
+  used_ += panels_bytes(matrix.from);
+  const size_t panel = panel_bytes(packed.cols * static_cast<int64_t>(dtype_size(packed.dtype)));
+  for (int64_t p = 0; p < ceil_div(packed.rows, kPanelRows) && !stop_; ++p) {
+    kernels_.pack_panel(matrix.from, p, to + static_cast<size_t>(p) * panel);
+  }
+  packed.data = to;
+  packed.layout = WeightLayout::kPanels;
+  return packed;
+}
+
+// Turns the views of what is ready; in_use_ is held.
+void WeightMover::adopt() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [matrix, packed] : ready_) {
+    for (WeightView* view : matrix->views) *view = packed;
+    status_.moved_bytes += panels_bytes(packed);
+    adopted_.push_back(matrix);
+  }
+  ready_.clear();
+}
+
+// Gives the old places back, and waits for passes to turn to the new ones until no more than that
+// many bytes are in memory twice.
+void WeightMover::settle(uint64_t most_pending) {
+  for (;;) {
+    // A pass adopts as it begins; between passes, and without any, this thread does.
+    if (in_use_.try_lock()) {
+      adopt();
+      in_use_.unlock();
+    }
+    std::vector<const Matrix*> adopted;
+    {
+      const std::lock_guard lock(mutex_);
+      adopted.swap(adopted_);
+    }
+    for (const Matrix* m : adopted) {
+      if (m->from.bytes() >= kWorthReleasing) checkpoint_.release(m->from.data, m->from.bytes());
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      for (const Matrix* m : adopted) pending_bytes_ -= panels_bytes(m->from);
+      if (pending_bytes_ <= most_pending || stop_) return;
+    }
+    std::this_thread::sleep_for(kPoll);
+  }
+}
+
+WeightMoveStatus WeightMover::status() const {
+  const std::lock_guard lock(mutex_);
+  WeightMoveStatus status = status_;
+  if (!status.finished) status.seconds = now() - started_;
+  return status;
+}
+
+void WeightMover::wait() const {
+  std::unique_lock lock(mutex_);
+  done_.wait(lock, [&] { return status_.finished; });
+}
+
+}  // namespace fathom

@@ -1,0 +1,95 @@
+// Moves the weights out of the mapped files into panels in huge pages, while they are in use.
+//
+// A model can run at once from the mapping, but not at the memory's speed: its rows lie apart and
+// in 4 KB pages. A thread of low priority copies one matrix after another into the layout that
+// streams (kernels/panel.h). The bits of every product stay as they are: it is the same values in
+// the same order of summation.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "kernels/ops.h"
+#include "tensor/huge_region.h"
+#include "weights/model_weights.h"
+
+namespace fathom {
+
+struct WeightMoveStatus {
+  uint64_t total_bytes = 0;
+  uint64_t moved_bytes = 0;  ///< of matrices that products read from their new place
+  double seconds = 0;        ///< since the beginning; of the whole once finished
+  bool finished = false;
+};
+
+class WeightMover {
+ public:
+  /// Begins to move every matrix but the embedding, whose rows are looked up, and kv_b, of which
+  /// attention has a copy of its own. `weights` must outlive this and stay in place. Memory in use
+  /// grows by at most kPending bytes over what the mapping took: a matrix that has been moved
+  /// leaves the page cache. Throws Error(kResource) where there is no address space.
+  WeightMover(ModelWeights& weights, const Kernels& kernels);
+  /// Stops where it is. Views into the panels must not be used any more.
+  ~WeightMover();
+  WeightMover(const WeightMover&) = delete;
+  WeightMover& operator=(const WeightMover&) = delete;
+
+  /// While one lives, the views stay as they are. Those that were ready turn to their new place as
+  /// it begins.
+  class Pass {
+   public:
+    explicit Pass(WeightMover& mover);
+
+   private:
+    std::unique_lock<std::mutex> lock_;
+  };
+
+  /// From any thread.
+  WeightMoveStatus status() const;
+  /// Returns when all are moved. From any thread that holds no Pass.
+  void wait() const;
+
+  static constexpr uint64_t kPending = uint64_t{256} << 20;
+
+ private:
+  // Views of one matrix: the head may also be the MTP layer's.
+  struct Matrix {
+    std::vector<WeightView*> views;
+    WeightView from;
+  };
+
+  void list(ModelWeights& weights);
+  void add(WeightView& view);
+  void work();
+  WeightView pack(const Matrix& matrix);
+  void adopt();
+  void settle(uint64_t most_pending);
+
+  const Checkpoint& checkpoint_;
+  const Kernels& kernels_;
+  std::vector<Matrix> matrices_;
+  std::unordered_map<const void*, size_t> places_;  // of each matrix in matrices_
+  uint64_t total_bytes_ = 0;
+  HugeRegion region_;
+  size_t used_ = 0;
+
+  std::mutex in_use_;         // held during a pass, and while views change
+  mutable std::mutex mutex_;  // of what follows
+  mutable std::condition_variable done_;
+  std::vector<std::pair<const Matrix*, WeightView>> ready_;
+  std::vector<const Matrix*> adopted_;  // their old place may go
+  uint64_t pending_bytes_ = 0;          // moved, and still in their old place too
+  WeightMoveStatus status_;
+  double started_;
+
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace fathom

@@ -1,0 +1,112 @@
+#include "weights/weight_mover.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "checkpoint/synth.h"
+#include "io/file_system.h"
+
+namespace fathom {
+namespace {
+
+ModelWeights load() {
+  return ModelWeights::load(Checkpoint::open(FATHOM_SOURCE_DIR "/tests/golden/model/v3-tiny-fp8"));
+}
+
+// The panels' bytes as ref writes them from the mapped matrix.
+std::vector<std::byte> packed(const WeightView& w) {
+  const int64_t row_bytes = w.cols * static_cast<int64_t>(dtype_size(w.dtype));
+  std::vector<std::byte> bytes(packed_bytes(w.rows, row_bytes));
+  for (int64_t p = 0; p < ceil_div(w.rows, kPanelRows); ++p) {
+    ref_kernels().pack_panel(w, p, bytes.data() + static_cast<size_t>(p) * panel_bytes(row_bytes));
+  }
+  return bytes;
+}
+
+TEST(WeightMover, EveryProductsMatrixTurnsIntoItsPanels) {
+  const ModelWeights before = load();
+  ModelWeights weights = load();
+  WeightMover mover(weights, kernels());
+  mover.wait();
+  const auto same = [&](const WeightView& mapped, const WeightView& moved) {
+    ASSERT_EQ(moved.layout, WeightLayout::kPanels);
+    const auto want = packed(mapped);
+    EXPECT_EQ(std::memcmp(moved.data, want.data(), want.size()), 0);
+    EXPECT_EQ(moved.scale == nullptr, mapped.scale == nullptr);
+  };
+  same(before.head, weights.head);
+  for (size_t i = 0; i < weights.layers.size(); ++i) {
+    const LayerWeights &old = before.layers[i], &now = weights.layers[i];
+    same(old.attention.q_b, now.attention.q_b);
+    same(old.attention.o, now.attention.o);
+    if (now.mlp) same(old.mlp->down, now.mlp->down);
+    if (!now.moe) continue;
+    same(old.moe->router, now.moe->router);
+    for (size_t e = 0; e < now.moe->experts.size(); ++e) {
+      same(old.moe->experts[e].gate, now.moe->experts[e].gate);
+      same(old.moe->experts[e].down, now.moe->experts[e].down);
+    }
+  }
+  EXPECT_EQ(weights.embed.layout, WeightLayout::kRowMajor);
+  EXPECT_EQ(weights.layers[0].attention.kv_b.layout, WeightLayout::kRowMajor);
+}
+
+// What a pass sees stays while it lasts.
+TEST(WeightMover, ViewsStayDuringAPass) {
+  ModelWeights weights = load();
+  WeightMover mover(weights, kernels());
+  {
+    const WeightMover::Pass pass(mover);
+    const uint64_t moved = mover.status().moved_bytes;
+    const WeightView head = weights.head;
+    usleep(20'000);
+    EXPECT_EQ(weights.head.data, head.data);
+    EXPECT_EQ(mover.status().moved_bytes, moved);
+  }
+  mover.wait();
+  EXPECT_EQ(mover.status().moved_bytes, mover.status().total_bytes);
+}
+
+// Whether the page is in this process's memory: bit 63 of its entry.
+bool present(const std::byte* address) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  FILE* pagemap = std::fopen("/proc/self/pagemap", "rb");
+  uint64_t entry = 0;
+  std::fseek(pagemap, static_cast<long>(reinterpret_cast<uintptr_t>(address) / page * sizeof entry),
+             SEEK_SET);
+  EXPECT_EQ(std::fread(&entry, sizeof entry, 1, pagemap), 1u);
+  std::fclose(pagemap);
+  return entry >> 63;
+}
+
+// Not a second copy: what has moved leaves its old place.
+TEST(WeightMover, OldPagesLeave) {
+  const std::string path = FATHOM_SOURCE_DIR "/tests/golden/model/v3-tiny-bf16/config.json";
+  ModelConfig config = ModelConfig::parse(io::read_file(path), path);
+  config.vocab_size = 8192;
+  const auto dir =
+      std::filesystem::temp_directory_path() / ("fathom-mover-" + std::to_string(getpid()));
+  SynthOptions options;
+  options.fp8 = false;
+  synth_checkpoint(config, dir.string(), options);
+  {
+    ModelWeights weights = ModelWeights::load(Checkpoint::open(dir.string()));
+    const auto* old = static_cast<const std::byte*>(weights.head.data);
+    const size_t middle = weights.head.bytes() / 2;
+    ASSERT_GT(middle, size_t{256} << 10);
+    const volatile std::byte touched = old[middle];
+    static_cast<void>(touched);
+    EXPECT_TRUE(present(old + middle));
+    WeightMover mover(weights, kernels());
+    mover.wait();
+    EXPECT_FALSE(present(old + middle));
+  }
+  std::filesystem::remove_all(dir);
+}
+
+}  // namespace
+}  // namespace fathom
