@@ -19,6 +19,7 @@ MAY_USE = {
     "api": ["engine", "text", "ledger"],
     "train": ["model"],
     "eval": ["text"],
+    "bench": ["model"],
 }
 
 

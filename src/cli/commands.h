@@ -18,6 +18,7 @@ void add_logits(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_train(CLI::App& app);
 void add_eval(CLI::App& app);
+void add_bench(CLI::App& app);
 void add_synth(CLI::App& app);
 void add_keys(CLI::App& app);
 void add_account(CLI::App& app);

@@ -1,3 +1,6 @@
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -23,6 +26,7 @@ int run(int argc, char** argv) {
   fathom::cli::add_convert(app);
   fathom::cli::add_train(app);
   fathom::cli::add_eval(app);
+  fathom::cli::add_bench(app);
   fathom::cli::add_synth(app);
   fathom::cli::add_keys(app);
   fathom::cli::add_account(app);
@@ -38,6 +42,9 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Answers go to stdout, so the log doesn't; a command whose log is wanted lowers the level.
+  spdlog::set_default_logger(spdlog::stderr_color_mt("fathom"));
+  spdlog::set_level(spdlog::level::warn);
   try {
     return run(argc, argv);
   } catch (const fathom::Error& error) {

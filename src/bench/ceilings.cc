@@ -1,0 +1,66 @@
+#include "bench/ceilings.h"
+
+#include <atomic>
+#include <chrono>
+
+#include "base/check.h"
+#include "kernels/peaks.h"
+
+namespace fathom::bench {
+namespace {
+
+constexpr size_t kPiece = size_t{4} << 20;
+constexpr int64_t kPieceRounds = 200'000;  // a millisecond or two
+constexpr int64_t kPiecesPerThread = 8;
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Seconds for `items` calls of job, shared out over that many threads.
+template <typename Job>
+double timed(ThreadPool& pool, int threads, int64_t items, const Job& job) {
+  std::atomic<uint64_t> sink{0};
+  const auto call = [&](int64_t item, int) {
+    sink.fetch_add(static_cast<uint64_t>(job(item)), std::memory_order_relaxed);
+  };
+  const ThreadPool::Burst burst(pool);
+  const double start = now();
+  if (threads == 1) {
+    for (int64_t i = 0; i < items; ++i) call(i, 0);
+  } else {
+    pool.run(items, call);
+  }
+  return now() - start;
+}
+
+}  // namespace
+
+Ceilings::Ceilings(int threads, size_t memory) : pool_(threads), memory_(memory) {
+  FATHOM_CHECK(memory > 0 && memory % kPiece == 0);
+}
+
+CeilingRates Ceilings::on_one_thread() { return measure(1); }
+CeilingRates Ceilings::on_all_threads() { return measure(pool_.threads()); }
+
+CeilingRates Ceilings::measure(int threads) {
+  const PeakLoops& loops = peak_loops();
+  const int64_t pieces = kPiecesPerThread * threads;
+  const auto compute = [&](float (*loop)(int64_t), int64_t flops) {
+    const double seconds =
+        timed(pool_, threads, pieces, [&](int64_t) { return loop(kPieceRounds); });
+    return static_cast<double>(pieces * kPieceRounds * flops) / seconds;
+  };
+  CeilingRates rates;
+  const double seconds =
+      timed(pool_, threads, static_cast<int64_t>(memory_.size() / kPiece), [&](int64_t piece) {
+        return loops.read(std::span(memory_.data(), memory_.size())
+                              .subspan(static_cast<size_t>(piece) * kPiece, kPiece));
+      });
+  rates.read_bytes = static_cast<double>(memory_.size()) / seconds;
+  rates.bf16_flops = compute(loops.bf16, loops.bf16_flops);
+  rates.f32_flops = compute(loops.f32, loops.f32_flops);
+  return rates;
+}
+
+}  // namespace fathom::bench

@@ -1,0 +1,105 @@
+#include "bench/step_cost.h"
+
+#include <algorithm>
+
+#include "tensor/mat_view.h"
+
+namespace fathom::bench {
+namespace {
+
+// Rows of activations against a [rows, cols] matrix that is read once.
+class Counter {
+ public:
+  Counter(const ModelConfig& config, StepCost& cost) : config_(config), cost_(cost) {}
+
+  void product(Op op, int64_t out, int64_t in, int64_t activations, bool always_bf16 = false) {
+    read(op, out, in, 1, always_bf16);
+    multiply(op, out, in, activations);
+  }
+  void read(Op op, int64_t out, int64_t in, int64_t matrices, bool always_bf16 = false) {
+    double bytes = 2.0 * static_cast<double>(out * in);
+    if (config_.fp8 && !always_bf16) {
+      bytes = static_cast<double>(out * in +
+                                  4 * ceil_div(out, kScaleBlock) * ceil_div(in, kScaleBlock));
+    }
+    at(op).bytes += bytes * static_cast<double>(matrices);
+  }
+  void multiply(Op op, int64_t out, int64_t in, int64_t activations) {
+    at(op).flops += 2.0 * static_cast<double>(out * in) * static_cast<double>(activations);
+  }
+  OpCost& at(Op op) { return cost_.ops[static_cast<size_t>(op)]; }
+
+ private:
+  const ModelConfig& config_;
+  StepCost& cost_;
+};
+
+void count_attention(const ModelConfig& c, std::span<const SequenceRows> sequences, int64_t rows,
+                     int64_t cache_element, Counter& counter) {
+  const int64_t heads = c.num_attention_heads;
+  if (c.q_lora_rank == 0) {
+    counter.product(Op::kQueriesAndLatent, heads * c.qk_head_dim(), c.hidden_size, rows);
+  } else {
+    counter.product(Op::kQueriesAndLatent, c.q_lora_rank, c.hidden_size, rows);
+    counter.product(Op::kQueriesAndLatent, heads * c.qk_head_dim(), c.q_lora_rank, rows);
+  }
+  counter.product(Op::kQueriesAndLatent, c.kv_latent_dim(), c.hidden_size, rows);
+  counter.product(Op::kAbsorb, heads * c.qk_nope_head_dim, c.kv_lora_rank, rows);
+  counter.product(Op::kValues, heads * c.v_head_dim, c.kv_lora_rank, rows);
+  counter.product(Op::kAttentionOut, c.hidden_size, heads * c.v_head_dim, rows);
+  for (const SequenceRows& s : sequences) {
+    const int64_t positions = s.rows * s.start + s.rows * (s.rows + 1) / 2;  // seen by its rows
+    counter.multiply(Op::kAttend, heads, c.kv_latent_dim() + c.kv_lora_rank, positions);
+    counter.at(Op::kAttend).bytes +=
+        static_cast<double>((s.start + s.rows) * c.kv_latent_dim() * cache_element);
+  }
+}
+
+}  // namespace
+
+OpCost StepCost::total() const {
+  OpCost sum;
+  for (const OpCost& op : ops) {
+    sum.bytes += op.bytes;
+    sum.flops += op.flops;
+  }
+  return sum;
+}
+
+double StepCost::roof(double bytes_per_second, double flops_per_second) const {
+  double seconds = 0;
+  for (const OpCost& op : ops) {
+    seconds += std::max(op.bytes / bytes_per_second, op.flops / flops_per_second);
+  }
+  return seconds;
+}
+
+StepCost step_cost(const ModelConfig& c, std::span<const SequenceRows> sequences,
+                   int64_t experts_read, int64_t cache_element) {
+  StepCost cost;
+  Counter counter(c, cost);
+  int64_t rows = 0, logit_rows = 0;
+  for (const SequenceRows& s : sequences) {
+    rows += s.rows;
+    logit_rows += s.logit_rows;
+  }
+  for (int64_t layer = 0; layer < c.num_hidden_layers; ++layer) {
+    count_attention(c, sequences, rows, cache_element, counter);
+    if (!c.is_moe_layer(layer)) {
+      counter.product(Op::kMlp, 3 * c.intermediate_size, c.hidden_size, rows);
+      continue;
+    }
+    counter.product(Op::kRouter, c.n_routed_experts, c.hidden_size, rows, true);
+    counter.multiply(Op::kExperts, 3 * c.moe_intermediate_size, c.hidden_size,
+                     rows * c.num_experts_per_tok);
+    if (c.n_shared_experts > 0) {
+      counter.product(Op::kExperts, 3 * c.n_shared_experts * c.moe_intermediate_size, c.hidden_size,
+                      rows);
+    }
+  }
+  counter.read(Op::kExperts, 3 * c.moe_intermediate_size, c.hidden_size, experts_read);
+  if (logit_rows > 0) counter.product(Op::kHead, c.vocab_size, c.hidden_size, logit_rows, true);
+  return cost;
+}
+
+}  // namespace fathom::bench

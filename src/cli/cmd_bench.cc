@@ -1,0 +1,115 @@
+// fathom bench: how fast a model runs here, beside how fast this machine can.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/processors.h"
+#include "bench/measure.h"
+#include "bench/report.h"
+#include "cli/commands.h"
+#include "cli/json_lines.h"
+#include "cli/model_options.h"
+
+namespace fathom::cli {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  std::vector<int64_t> contexts = {0, 4096, 16384};
+  std::vector<int64_t> prompts = {128, 512, 2048};
+  std::vector<int64_t> batches = {1, 2, 4, 16, 64};
+  double seconds = 2;
+  bool json = false;
+  bool profile = false;
+};
+
+std::vector<bench::Workload> workloads(const Options& options) {
+  std::vector<bench::Workload> all;
+  for (int64_t context : options.contexts) {
+    all.push_back({fmt::format("decode at {}", context), 1, 1, context});
+  }
+  for (int64_t tokens : options.prompts) {
+    all.push_back({fmt::format("prefill {}", tokens), 1, tokens, 0});
+  }
+  for (int64_t sequences : options.batches) {
+    all.push_back({fmt::format("decode, batch {}", sequences), sequences, 1, 0});
+  }
+  return all;
+}
+
+int64_t most_positions(const std::vector<bench::Workload>& all) {
+  int64_t most = 0;
+  for (const bench::Workload& w : all) {
+    most = std::max(most, w.sequences * (w.context + w.tokens));
+  }
+  return most;
+}
+
+void check_fit(const ModelConfig& config, const std::vector<bench::Workload>& all) {
+  for (const bench::Workload& w : all) {
+    if (w.context + w.tokens <= config.max_position_embeddings) continue;
+    fail(ErrorKind::kUsage, "{}: {} positions, the model's context holds {}", w.name,
+         w.context + w.tokens, config.max_position_embeddings);
+  }
+}
+
+void run(const Options& options) {
+  const std::vector<bench::Workload> all = workloads(options);
+  const auto model = open_model(options.model, most_positions(all));
+  check_fit(model->config(), all);
+  model->await_weights();
+  const WeightMoveStatus move = model->weight_move();
+  bench::Ceilings ceilings(model->threads());
+  const bench::Setting setting{
+      model_dir(options.model), cpu_features().name,
+      kernels().name,           std::string(numerics_name(model->numerics())),
+      move.total_bytes > 0,     move.seconds,
+      model->threads(),         ceilings.on_one_thread(),
+      ceilings.on_all_threads()};
+  const auto print = [&](const std::string& text) {
+    if (!options.json) write_stdout(text);
+  };
+  print(bench::setting_text(setting) + bench::speed_header());
+  std::vector<bench::Speed> speeds;
+  for (const bench::Workload& workload : all) {
+    speeds.push_back(bench::measure(*model, ceilings, workload, options.seconds));
+    print(bench::speed_line(setting, speeds.back()));
+    if (options.profile) print(bench::profile_table(speeds.back()));
+  }
+  if (options.json) write_stdout(bench::as_json(setting, speeds).dump(2) + "\n");
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("bench", "Speed of a model beside the machine's ceilings");
+  add_model_options(*command, options->model);
+  const auto list = [&](const char* name, std::vector<int64_t>& values, int64_t least,
+                        const char* what) {
+    command->add_option(name, values, what)
+        ->delimiter(',')
+        ->check(CLI::Range(least, int64_t{1} << 20))
+        ->expected(0, 1 << 10)
+        ->capture_default_str();
+  };
+  list("--decode", options->contexts, 0, "Contexts at which one sequence decodes");
+  list("--prefill", options->prompts, 1, "Prompt lengths");
+  list("--batch", options->batches, 1, "Sequences that decode together");
+  command->add_option("--seconds", options->seconds, "Time for each figure")
+      ->check(CLI::Range(0.01, 3600.0))
+      ->capture_default_str();
+  command->add_flag("--profile", options->profile, "Time per operation as well");
+  command->add_flag("--json", options->json, "Everything measured and counted, as JSON");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace fathom::cli
