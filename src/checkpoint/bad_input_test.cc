@@ -239,6 +239,7 @@ TEST_F(BadInput, IndexThatIsNoIndex) {
            {"[]", "expected a JSON object"},
            {"{}", "there is no weight_map"},
            {R"({"weight_map": 3})", "weight_map is no object"},
+           {R"({"weight_map": ["a"]})", "weight_map is no object"},
            {R"({"weight_map": {}})", "names no tensor"},
            {R"({"weight_map": {"a": 3}})", "is not a file name"},
            {"{\"weight_map", "not valid JSON"},

@@ -33,6 +33,7 @@ class IndexEvents final : public nlohmann::json_sax<nlohmann::json> {
   bool start_array(size_t) override {
     if (depth_ == 0) fail(ErrorKind::kBadInput, "{}: expected a JSON object", origin_);
     if (in_map()) not_a_file_name();
+    if (depth_ == 1 && top_key_ == "weight_map") no_object();
     return descend();
   }
   bool end_object() override { return ascend(); }
@@ -75,10 +76,11 @@ class IndexEvents final : public nlohmann::json_sax<nlohmann::json> {
   bool scalar() {
     if (depth_ == 0) fail(ErrorKind::kBadInput, "{}: expected a JSON object", origin_);
     if (in_map()) not_a_file_name();
-    if (depth_ == 1 && top_key_ == "weight_map") {
-      fail(ErrorKind::kBadInput, "{}: weight_map is no object", origin_);
-    }
+    if (depth_ == 1 && top_key_ == "weight_map") no_object();
     return true;
+  }
+  [[noreturn]] void no_object() {
+    fail(ErrorKind::kBadInput, "{}: weight_map is no object", origin_);
   }
   [[noreturn]] void not_a_file_name() {
     fail(ErrorKind::kBadInput, "{}: weight_map[{}] is not a file name", origin_,
