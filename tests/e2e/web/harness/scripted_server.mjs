@@ -26,9 +26,10 @@ const kTypes = {
  * @property {object} [usage] figures other than the counted ones
  */
 
-export async function startScriptedServer({ info = {}, balance = '110.00', key = '' } = {}) {
-  const csp = (await readFile(join(kRoot, 'csp.txt'), 'utf8')).trim();
-  const state = { scripts: [], requests: [], tokenized: [], csp };
+/** `csp`: another content security policy than the page's own; empty for none. */
+export async function startScriptedServer({ info = {}, balance = '110.00', key = '', csp } = {}) {
+  csp ??= (await readFile(join(kRoot, 'csp.txt'), 'utf8')).trim();
+  const state = { scripts: [], requests: [], tokenized: [], broken: 0, csp };
   const server = createServer((request, response) => {
     handle(state, request, response, { info, balance, key }).catch((error) => {
       response.destroy(error);
@@ -40,6 +41,10 @@ export async function startScriptedServer({ info = {}, balance = '110.00', key =
     /** Bodies of the chat requests so far, each with its `path`. */
     requests: state.requests,
     tokenized: state.tokenized,
+    /** How many chat requests the page broke off. */
+    broken: () => state.broken,
+    /** Changes what the account holds from now on. */
+    setBalance: (value) => (balance = value),
     /** Sets what the next requests get; afterwards each gets a short plain answer. */
     answer: (...scripts) => state.scripts.push(...scripts),
     close: () => {
@@ -59,10 +64,18 @@ async function handle(state, request, response, options) {
     }
   }
   if (path === '/models') {
-    return json(response, 200, { object: 'list', data: [{ id: 'deepseek-chat', object: 'model', owned_by: 'deepseek' }] });
+    return json(response, 200, {
+      object: 'list',
+      data: [{ id: 'deepseek-chat', object: 'model', owned_by: 'deepseek' }],
+    });
   }
   if (path === '/user/balance') {
-    const entry = { currency: 'CNY', total_balance: options.balance, granted_balance: '10.00', topped_up_balance: '100.00' };
+    const entry = {
+      currency: 'CNY',
+      total_balance: options.balance,
+      granted_balance: '10.00',
+      topped_up_balance: '100.00',
+    };
     return json(response, 200, { is_available: true, balance_infos: [entry] });
   }
   if (path === '/tokenize') {
@@ -71,6 +84,9 @@ async function handle(state, request, response, options) {
   }
   if (/\/chat\/completions$/.test(path)) {
     state.requests.push({ ...body, path });
+    response.on('close', () => {
+      if (!response.writableEnded) state.broken++;
+    });
     return chat(state.scripts.shift() ?? { pieces: ['All ', 'right', '.'] }, body, response);
   }
   return file(state, path, response);
@@ -80,13 +96,24 @@ const isApi = (path) => /^\/(beta\/|v1\/)?(chat|user|tokenize)/.test(path);
 const countTokens = (text) => Math.ceil(text.length / 4);
 
 function infoOf({ info, key }) {
-  const row = (input_cache_hit, input_cache_miss, output) => ({ input_cache_hit, input_cache_miss, output, until: null });
+  const row = (input_cache_hit, input_cache_miss, output) => ({
+    input_cache_hit,
+    input_cache_miss,
+    output,
+    until: null,
+  });
   return {
     model: 'deepseek-chat',
     name: 'scripted',
     context_length: 65536,
     max_tokens: 8192,
-    defaults: { temperature: 1, top_p: 1, max_tokens: 4096, frequency_penalty: 0, presence_penalty: 0 },
+    defaults: {
+      temperature: 1,
+      top_p: 1,
+      max_tokens: 4096,
+      frequency_penalty: 0,
+      presence_penalty: 0,
+    },
     api_key_required: key !== '',
     speculation: true,
     prices: { CNY: row('0.5', '2', '8'), USD: row('0.07', '0.27', '1.10') },
@@ -99,7 +126,9 @@ async function chat(script, request, response) {
   response.writeHead(200, { 'Content-Type': 'text/event-stream' });
   const chunk = (choices, usage = null) =>
     `data: ${JSON.stringify({ id: 'x', object: 'chat.completion.chunk', created: 1, model: 'deepseek-chat', choices, usage })}\n\n`;
-  const choice = (delta, finish_reason = null) => [{ index: 0, delta, logprobs: null, finish_reason }];
+  const choice = (delta, finish_reason = null) => [
+    { index: 0, delta, logprobs: null, finish_reason },
+  ];
   response.write(chunk(choice({ role: 'assistant', content: '' })));
   let completion = 0;
   for (const piece of script.pieces) {
@@ -108,9 +137,14 @@ async function chat(script, request, response) {
     else if (piece.hold) await piece.hold;
     else if (piece.keepAlive) response.write(': keep-alive\n\n');
     else if (piece.cut) return response.destroy();
-    else if (piece.error) return response.end(`data: ${JSON.stringify({ error: piece.error })}\n\n`);
+    else if (piece.error)
+      return response.end(`data: ${JSON.stringify({ error: piece.error })}\n\n`);
     else {
-      response.write(chunk(choice(typeof piece === 'string' ? { content: piece } : { tool_calls: piece.toolCalls })));
+      response.write(
+        chunk(
+          choice(typeof piece === 'string' ? { content: piece } : { tool_calls: piece.toolCalls }),
+        ),
+      );
       completion++;
     }
   }
@@ -140,7 +174,7 @@ async function file(state, path, response) {
   }
   response.writeHead(200, {
     'Content-Type': kTypes[extname(name)] ?? 'application/octet-stream',
-    'Content-Security-Policy': state.csp,
+    ...(state.csp && { 'Content-Security-Policy': state.csp }),
     'X-Content-Type-Options': 'nosniff',
   });
   response.end(content);
