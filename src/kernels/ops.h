@@ -22,14 +22,24 @@ inline constexpr int64_t kAttendPart = 1024;
 /// Rows of queries that one call of attend takes at most.
 inline constexpr int64_t kAttendRows = 64;
 
+/// Rows of BF16 in blocks of kScaleBlock columns: all rows of a block lie one after another, which
+/// is how products walk over them (a row-major matrix of a power of two's width would have all its
+/// rows in the same few sets of a cache). The last block ends in zeros.
+struct BlockedRows {
+  const uint16_t* data = nullptr;
+  int64_t block_stride = 0;  // elements from a block to the next
+
+  const uint16_t* at(int64_t row, int64_t block) const {
+    return data + block * block_stride + row * kScaleBlock;
+  }
+};
+
 /// Rows of activations in the form that a product's numerics ask for. `f32` is always there:
 /// weights that are not FP8 take it under w8a8. See ActivationBuffer for who owns them.
 struct Activations {
   Numerics numerics = Numerics::kExact;
-  Mat<const float> f32;  // [rows, cols]
-  // native: f32 rounded to BF16; w8a8: the codes, widened. Rows end in zeros up to a multiple of 32
-  // elements, so that a kernel may read pairs.
-  Mat<const uint16_t> bf16;
+  Mat<const float> f32;            // [rows, cols]; weights in F32 take these under any numerics
+  BlockedRows bf16;                // native: f32 rounded to BF16; w8a8: the codes, widened
   Mat<const uint8_t> codes;        // w8a8: E4M3
   Mat<const float> scales;         // w8a8: [rows, ceil(cols / 128)]
   std::span<const int32_t> index;  // if not empty: a product's row i is row index[i] of the above
@@ -101,9 +111,13 @@ struct Kernels {
 const Kernels& ref_kernels();
 
 /// The others, whether this processor has them or not.
+const Kernels& avx2_kernels();
 const Kernels& avx512_kernels();
 
-/// The best set for this processor, chosen once; FATHOM_ISA (ref, avx512) forces one.
+/// All that this processor can run, the slowest first.
+std::span<const Kernels* const> runnable_kernels();
+
+/// The best set for this processor, chosen once; FATHOM_ISA (ref, avx2, avx512) forces one.
 /// Throws Error(kUnsupported) when that one is unknown or the processor lacks it.
 const Kernels& kernels();
 

@@ -16,7 +16,12 @@ namespace {
 // product's latency of 6 at 2 a cycle, and a step of K asks 10 loads of the 24 that would fit.
 constexpr int kTileRows = 6;
 constexpr int kWideningRows = 4;
+constexpr int64_t kFewRows = 16;  // up to so many stay in the first cache by themselves
+constexpr int64_t kManyRows =
+    96;  // more of them lie beyond the second cache: to be fetched into it
+constexpr int64_t kManyAhead = 48;  // as many rows early
 constexpr int64_t kBlock = kScaleBlock;
+constexpr int64_t kFetched = 8192;  // bytes that a tile fetches ahead: a block of FP8
 constexpr int64_t kPackChunk =
     512;  // columns packed at a time from a row-major matrix: 32 KB of FP8
 
@@ -27,6 +32,24 @@ struct Tile {
   const void* const* x;    // the rows, at the block's first column
   const float* scale;      // one for each row: weight scale x activation scale
   float* total;            // [rows, 64]
+  const uint8_t* ahead;    // the panel's next block of FP8 codes, 8 KB to fetch meanwhile, or null
+};
+
+/// A tile's worth of rows that will be needed soon.
+struct NextRows {
+  const std::byte* x[kTileRows];
+  const float* total;
+  int count;
+
+  template <_mm_hint kHint>
+  void fetch_x(int64_t row_bytes) const {
+    for (int i = 0; i < count; ++i) {
+      for (int64_t byte = 0; byte < row_bytes; byte += 64) _mm_prefetch(x[i] + byte, kHint);
+    }
+  }
+  void fetch_totals() const {
+    for (int i = 0; i < count * kVectors; ++i) _mm_prefetch(total + i * 16, _MM_HINT_T0);
+  }
 };
 
 template <int R>
@@ -88,13 +111,19 @@ void fp8_tile(const Tile& tile, const E4M3Table& shared_table, uint8_t* widened)
   add_block<R>(sum, tile);
 }
 
-/// BF16 pairs [columns / 2][64].
-template <int R>
+/// BF16 pairs [columns / 2][64]. With kAhead the panel's next codes are on their way meanwhile:
+/// arithmetic on what lies in the cache would leave the memory idle.
+template <int R, bool kAhead>
 void bf16_tile(const Tile& tile) {
   __m512 sum[R][kVectors] = {};
   const Local<R> local(tile);
+  const uint8_t* ahead = tile.ahead;
   const int64_t pairs = (tile.columns + 1) / 2;
   for (int64_t p = 0; p < pairs; ++p) {
+    if (kAhead) {
+      _mm_prefetch(ahead + p * 128, _MM_HINT_T0);
+      _mm_prefetch(ahead + p * 128 + 64, _MM_HINT_T0);
+    }
     __m512bh w[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
@@ -160,8 +189,14 @@ void widen_bf16_block(const uint8_t* pairs, int64_t columns, uint8_t* floats) {
 
 using TileFunction = void (*)(const Tile&);
 using Fp8TileFunction = void (*)(const Tile&, const E4M3Table&, uint8_t*);
-constexpr TileFunction kBf16Tiles[] = {nullptr,      bf16_tile<1>, bf16_tile<2>, bf16_tile<3>,
-                                       bf16_tile<4>, bf16_tile<5>, bf16_tile<6>};
+template <bool kAhead>
+constexpr TileFunction kBf16Tiles[] = {nullptr,
+                                       bf16_tile<1, kAhead>,
+                                       bf16_tile<2, kAhead>,
+                                       bf16_tile<3, kAhead>,
+                                       bf16_tile<4, kAhead>,
+                                       bf16_tile<5, kAhead>,
+                                       bf16_tile<6, kAhead>};
 constexpr TileFunction kF32Tiles[] = {nullptr,     f32_tile<1>, f32_tile<2>, f32_tile<3>,
                                       f32_tile<4>, f32_tile<5>, f32_tile<6>};
 constexpr Fp8TileFunction kFp8Tiles[] = {nullptr,
@@ -194,34 +229,32 @@ Scratch& scratch() {
 /// Rows of x as the tiles read them.
 struct Rows {
   const std::byte* data;
-  int64_t stride;        // bytes
-  int64_t element;       // bytes
+  int64_t row_stride;    // bytes
+  int64_t block_stride;  // bytes
   const int32_t* index;  // or null
   const float* scales;   // or null
   int64_t scale_stride;
   int64_t count;
 
   int64_t row(int64_t i) const { return index ? index[i] : i; }
+  const std::byte* at(int64_t i, int64_t block) const {
+    return data + row(i) * row_stride + block * block_stride;
+  }
+  float scale(int64_t i, int64_t block) const {
+    return scales ? scales[row(i) * scale_stride + block] : 1.0f;
+  }
 };
 
-Rows rows_of(const Activations& x, bool as_f32, bool quantized) {
+Rows rows_of(const Activations& x, bool floats, bool quantized) {
   Rows rows{};
-  if (as_f32) {
-    rows = {reinterpret_cast<const std::byte*>(x.f32.data),
-            x.f32.stride * 4,
-            4,
-            nullptr,
-            nullptr,
-            0,
-            0};
+  if (floats) {
+    rows.data = reinterpret_cast<const std::byte*>(x.f32.data);
+    rows.row_stride = x.f32.stride * 4;
+    rows.block_stride = kBlock * 4;
   } else {
-    rows = {reinterpret_cast<const std::byte*>(x.bf16.data),
-            x.bf16.stride * 2,
-            2,
-            nullptr,
-            nullptr,
-            0,
-            0};
+    rows.data = reinterpret_cast<const std::byte*>(x.bf16.data);
+    rows.row_stride = kBlock * 2;
+    rows.block_stride = x.bf16.block_stride * 2;
   }
   if (quantized) {
     rows.scales = x.scales.data;
@@ -241,36 +274,73 @@ struct BlockArgs {
   float scale;
   bool fp8;  // else BF16 pairs, or floats where `floats`
   bool floats;
+  const uint8_t* next_weights;  // the next block's in the same panel, or null
 };
+
+/// How many rows the tile at row `done` takes: the first tile of FP8 is smaller, since widening
+/// takes registers; the others are equal.
+int tile_rows(int64_t left, bool fp8) {
+  if (fp8 && left > kTileRows) return kWideningRows;
+  return static_cast<int>(ceil_div(left, ceil_div(left, kTileRows)));
+}
+
+/// Up to a tile of rows beginning at row `first`; past the last, those of the next block.
+NextRows next_rows(const BlockArgs& args, int64_t first, const float* totals) {
+  const Rows& rows = args.rows;
+  NextRows next{};
+  const bool wraps = first >= rows.count;
+  if (wraps && args.next_weights == nullptr) return next;
+  if (wraps) first -= rows.count;
+  next.total = totals + first * kPanelFloats;
+  next.count = static_cast<int>(std::min<int64_t>(kTileRows, rows.count - first));
+  for (int i = 0; i < next.count; ++i) {
+    next.x[i] = rows.at(first + i, args.block + (wraps ? 1 : 0));
+  }
+  return next;
+}
+
+void fetch_rows(const BlockArgs& args, int64_t first, const float* totals) {
+  const int64_t row_bytes = args.columns * (args.floats ? 4 : 2);
+  if (args.rows.count > kFewRows) {
+    const NextRows next = next_rows(args, first, totals);
+    next.fetch_x<_MM_HINT_T0>(row_bytes);
+    next.fetch_totals();
+  }
+  if (args.rows.count > kManyRows) {
+    next_rows(args, first + kManyAhead, totals).fetch_x<_MM_HINT_T1>(row_bytes);
+  }
+}
 
 void block_product(const BlockArgs& args, Scratch& memory, float* totals) {
   const Rows& rows = args.rows;
   const uint8_t* weights = args.weights;
+  const uint8_t* ahead = nullptr;
   bool fp8 = args.fp8;
   for (int64_t done = 0; done < rows.count;) {
-    // The first tile of FP8 is smaller, since widening takes registers; the others are equal.
-    const int64_t left = rows.count - done;
-    const bool widens = fp8 && left > kTileRows;
-    const auto r =
-        static_cast<int>(widens ? kWideningRows : ceil_div(left, ceil_div(left, kTileRows)));
+    const bool widens = fp8 && rows.count - done > kTileRows;
+    const int r = tile_rows(rows.count - done, fp8);
     const void* x[kTileRows];
     float scale[kTileRows];
     for (int i = 0; i < r; ++i) {
-      const int64_t row = rows.row(done + i);
-      x[i] = rows.data + row * rows.stride + args.block * kBlock * rows.element;
-      scale[i] =
-          rows.scales ? args.scale * rows.scales[row * rows.scale_stride + args.block] : args.scale;
+      x[i] = rows.at(done + i, args.block);
+      scale[i] = args.scale * rows.scale(done + i, args.block);
     }
-    const Tile tile{weights, args.columns, x, scale, totals + done * kPanelFloats};
+    fetch_rows(args, done + r, totals);
+    const Tile tile{weights, args.columns, x, scale, totals + done * kPanelFloats, ahead};
+    ahead = nullptr;
     if (args.floats) {
       kF32Tiles[r](tile);
     } else if (!fp8) {
-      kBf16Tiles[r](tile);
+      (tile.ahead ? kBf16Tiles<true> : kBf16Tiles<false>)[r](tile);
+      // BF16 weights: a block is twice what one tile fetches ahead.
+      if (!args.fp8 && done == 0) ahead = args.next_weights;
+      if (!args.fp8 && tile.ahead == args.next_weights && tile.ahead) ahead = tile.ahead + kFetched;
     } else if (!widens) {
       kFp8Tiles[r](tile, memory.table, nullptr);
     } else {
       fp8_tile<kWideningRows, true>(tile, memory.table, memory.widened.as<uint8_t>());
       weights = memory.widened.as<uint8_t>();
+      ahead = args.next_weights;
       fp8 = false;
     }
     done += r;
@@ -301,7 +371,8 @@ void panel_product(const Activations& x, const WeightView& w, int64_t first, flo
     }
     for (int64_t k = begin; k < end; k += kBlock) {
       const int64_t columns = std::min(kBlock, end - k);
-      const uint8_t* weights = panel + (k - begin) * element * kPanelRows;
+      const uint8_t* codes = panel + (k - begin) * element * kPanelRows;
+      const uint8_t* weights = codes;
       const float scale =
           w.scale ? w.scale[first / kScaleBlock * w.scale_cols() + k / kScaleBlock] : 1.0f;
       if (floats && w.dtype != DType::kF32) {
@@ -313,8 +384,11 @@ void panel_product(const Activations& x, const WeightView& w, int64_t first, flo
         }
         weights = widened;
       }
-      block_product({rows, weights, k / kBlock, columns, scale, fp8 && !floats, floats}, memory,
-                    totals);
+      // Of a panel in place; a chunk packed just now is in the cache anyway.
+      const bool more = w.layout == WeightLayout::kPanels && k + 2 * kBlock <= w.cols;
+      block_product({rows, weights, k / kBlock, columns, scale, fp8 && !floats, floats,
+                     more ? codes + kBlock * element * kPanelRows : nullptr},
+                    memory, totals);
     }
   }
 }

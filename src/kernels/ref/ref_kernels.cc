@@ -30,14 +30,15 @@ void quantize_e4m3(std::span<const float> x, uint8_t* codes, float* scales) {
 }
 
 // Activations of one row as their numerics give them to a product, their own scales apart.
-void read_activations(const Activations& x, bool quantized, int64_t row, int64_t begin,
+void read_activations(const Activations& x, DType weights, int64_t row, int64_t begin,
                       int64_t count, double* out) {
+  const bool quantized = x.numerics == Numerics::kW8A8 && weights == DType::kF8E4M3;
   if (!x.index.empty()) row = x.index[static_cast<size_t>(row)];
   for (int64_t k = 0; k < count; ++k) {
     if (quantized) {
       out[k] = e4m3_to_f32(x.codes.row(row)[begin + k]);
-    } else if (x.numerics == Numerics::kNative) {
-      out[k] = bf16_to_f32(x.bf16.row(row)[begin + k]);
+    } else if (x.numerics == Numerics::kNative && weights != DType::kF32) {
+      out[k] = bf16_to_f32(x.bf16.at(row, begin / kScaleBlock)[k]);
     } else {
       out[k] = x.f32.row(row)[begin + k];
     }
@@ -56,7 +57,7 @@ void linear(const Activations& x, const WeightView& w, int64_t first, int64_t la
       for (int64_t k = 0; k < count; ++k) row[k] = raw_weight(w, n, begin + k);
     }
     for (int64_t r = 0; r < x.rows(); ++r) {
-      read_activations(x, quantized, r, begin, count, activations);
+      read_activations(x, w.dtype, r, begin, count, activations);
       const double x_scale =
           quantized
               ? x.scales.row(x.index.empty() ? r
