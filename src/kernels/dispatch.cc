@@ -1,5 +1,6 @@
 #include <cstdlib>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/processors.h"
@@ -8,22 +9,37 @@
 namespace fathom {
 namespace {
 
-const Kernels& choose() {
+bool can_run(const Kernels& set) {
   const CpuFeatures& cpu = cpu_features();
-  const bool avx512 = cpu.avx512 && cpu.avx512_bf16 && cpu.avx512_vnni;
+  if (&set == &avx512_kernels()) return cpu.avx512 && cpu.avx512_bf16 && cpu.avx512_vnni;
+  if (&set == &avx2_kernels()) return cpu.avx2;
+  return true;
+}
+
+const Kernels& choose() {
   const char* forced = std::getenv("FATHOM_ISA");
-  if (forced == nullptr) return avx512 ? avx512_kernels() : ref_kernels();
-  const std::string_view name(forced);
-  if (name == "ref") return ref_kernels();
-  if (name == "avx512") {
-    if (avx512) return avx512_kernels();
-    fail(ErrorKind::kUnsupported, "FATHOM_ISA=avx512: {} lacks AVX-512 with VBMI, BF16 or VNNI",
-         cpu.name);
+  if (forced == nullptr) return *runnable_kernels().back();
+  for (const Kernels* set : {&ref_kernels(), &avx2_kernels(), &avx512_kernels()}) {
+    if (set->name != std::string_view(forced)) continue;
+    if (can_run(*set)) return *set;
+    fail(ErrorKind::kUnsupported, "FATHOM_ISA={}: {} lacks what these kernels need", forced,
+         cpu_features().name);
   }
-  fail(ErrorKind::kUnsupported, "FATHOM_ISA={}: expected ref or avx512", forced);
+  fail(ErrorKind::kUnsupported, "FATHOM_ISA={}: expected ref, avx2 or avx512", forced);
 }
 
 }  // namespace
+
+std::span<const Kernels* const> runnable_kernels() {
+  static const auto sets = [] {
+    std::vector<const Kernels*> found;
+    for (const Kernels* set : {&ref_kernels(), &avx2_kernels(), &avx512_kernels()}) {
+      if (can_run(*set)) found.push_back(set);
+    }
+    return found;
+  }();
+  return sets;
+}
 
 const Kernels& kernels() {
   static const Kernels& chosen = choose();

@@ -78,13 +78,17 @@ std::vector<int32_t> greedy(Transformer& model, std::vector<int32_t> tokens, int
   return made;
 }
 
-class Golden : public testing::TestWithParam<std::tuple<const char*, Numerics>> {
+class Golden
+    : public testing::TestWithParam<std::tuple<std::tuple<const char*, Numerics>, const Kernels*>> {
  protected:
   Golden()
-      : dir_(golden_dir(std::get<0>(GetParam()))),
-        prefix_(std::get<1>(GetParam()) == Numerics::kW8A8 ? "w8a8." : ""),
+      : dir_(golden_dir(std::get<0>(std::get<0>(GetParam())))),
+        prefix_(numerics() == Numerics::kW8A8 ? "w8a8." : ""),
         expected_(SafetensorsFile::open(dir_ + "/expected.safetensors")),
-        model_(ModelWeights::load(Checkpoint::open(dir_)), {std::get<1>(GetParam()), 2, nullptr}) {}
+        model_(ModelWeights::load(Checkpoint::open(dir_)),
+               {numerics(), 2, std::get<1>(GetParam())}) {}
+
+  static Numerics numerics() { return std::get<1>(std::get<0>(GetParam())); }
 
   std::string dir_;
   std::string prefix_;
@@ -116,15 +120,21 @@ TEST_P(Golden, GreedyContinuations) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Golden,
-                         testing::Values(std::tuple{"v3-tiny-fp8", Numerics::kExact},
-                                         std::tuple{"v3-tiny-bf16", Numerics::kExact},
-                                         std::tuple{"v3-tiny-fp8", Numerics::kW8A8}),
-                         [](const auto& info) {
-                           std::string name = std::get<0>(info.param);
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name + "_" + std::string(numerics_name(std::get<1>(info.param)));
-                         });
+std::string case_name(const testing::TestParamInfo<Golden::ParamType>& info) {
+  const auto& [model, set] = info.param;
+  std::string name = std::get<0>(model);
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name + "_" + std::string(numerics_name(std::get<1>(model))) + "_" + set->name;
+}
+
+// Of every set; ref too: the definition meets what it defines.
+INSTANTIATE_TEST_SUITE_P(
+    Models, Golden,
+    testing::Combine(testing::Values(std::tuple{"v3-tiny-fp8", Numerics::kExact},
+                                     std::tuple{"v3-tiny-bf16", Numerics::kExact},
+                                     std::tuple{"v3-tiny-fp8", Numerics::kW8A8}),
+                     testing::ValuesIn(runnable_kernels())),
+    case_name);
 
 // The published quantizer alone, bit for bit, and one FP8 product with and without it.
 TEST(GoldenUnits, QuantizerBitForBit) {
@@ -132,7 +142,7 @@ TEST(GoldenUnits, QuantizerBitForBit) {
   const SafetensorsFile expected = SafetensorsFile::open(dir + "/expected.safetensors");
   const TensorView& x = expected.get("unit.act_quant.x");
   const int64_t rows = x.shape[0], cols = x.shape[1];
-  for (const Kernels* set : {&ref_kernels(), &kernels()}) {
+  for (const Kernels* set : runnable_kernels()) {
     ActivationBuffer buffer;
     const Activations got =
         buffer.prepare(*set, Numerics::kW8A8, {x.as<float>().data(), rows, cols});

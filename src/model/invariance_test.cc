@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include "base/rng.h"
 #include "model/transformer.h"
@@ -20,10 +21,12 @@ std::vector<int32_t> random_tokens(uint64_t seed, size_t count) {
   return tokens;
 }
 
-Transformer open(Numerics numerics, int threads, bool move_weights = false) {
+using Way = std::tuple<Numerics, const Kernels*>;
+
+Transformer open(const Way& way, int threads, bool move_weights = false) {
   const std::string dir = FATHOM_SOURCE_DIR "/tests/golden/model/v3-tiny-fp8";
   return Transformer(ModelWeights::load(Checkpoint::open(dir)),
-                     {numerics, threads, nullptr, move_weights});
+                     {std::get<0>(way), threads, std::get<1>(way), move_weights});
 }
 
 std::vector<float> copy(Mat<const float> rows) {
@@ -53,7 +56,7 @@ bool same_bits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 
-class Invariance : public testing::TestWithParam<Numerics> {};
+class Invariance : public testing::TestWithParam<Way> {};
 
 TEST_P(Invariance, ChunksAndThreads) {
   const auto tokens = random_tokens(1, 150);  // past two pages
@@ -128,12 +131,44 @@ TEST_P(Invariance, MovingWeights) {
 }
 
 TEST(WeightMove, EndsInTheMiddle) {
-  for (int i = 0; i < 20; ++i) open(Numerics::kNative, 1, true);
+  for (int i = 0; i < 20; ++i) open({Numerics::kNative, nullptr}, 1, true);
 }
 
-INSTANTIATE_TEST_SUITE_P(Numerics, Invariance,
-                         testing::Values(Numerics::kNative, Numerics::kExact, Numerics::kW8A8),
-                         [](const auto& info) { return std::string(numerics_name(info.param)); });
+// Past the part of attention that is computed from nothing and then merged (1,024 positions): one
+// row's parts are shared out over threads where a prompt's are not.
+TEST_P(Invariance, LongContext) {
+  const auto tokens = random_tokens(5, 1040);
+  Transformer one = open(GetParam(), 1), three = open(GetParam(), 3);
+  const std::vector<float> whole = run_alone(one, tokens, tokens.size());
+  SequencePages pages(three);
+  const StepSequence prompt{std::span(tokens).first(1020), 0, pages.reserve(1020), 0};
+  three.forward({&prompt, 1});
+  for (size_t at = 1020; at < tokens.size(); ++at) {
+    const auto position = static_cast<int64_t>(at);
+    const StepSequence step{std::span(tokens).subspan(at, 1), position, pages.reserve(position + 1),
+                            1};
+    const auto row = three.forward({&step, 1}).logits.row_span(0);
+    EXPECT_TRUE(same_bits(row, std::span(whole).subspan(at * kVocab, kVocab))) << "token " << at;
+  }
+}
+
+std::vector<const Kernels*> fast_kernels() {
+  const auto all = runnable_kernels();
+  std::vector<const Kernels*> sets(all.begin(), all.end());
+  std::erase(sets, &ref_kernels());
+  return sets;
+}
+
+std::string way_name(const testing::TestParamInfo<Way>& info) {
+  const auto& [numerics, set] = info.param;
+  return std::string(numerics_name(numerics)) + "_" + set->name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, Invariance,
+                         testing::Combine(testing::Values(Numerics::kNative, Numerics::kExact,
+                                                          Numerics::kW8A8),
+                                          testing::ValuesIn(fast_kernels())),
+                         way_name);
 
 }  // namespace
 }  // namespace fathom
