@@ -118,9 +118,10 @@ class Chat {
     conversation_.messages.push_back({"assistant", g.text});
     std::printf("\n");
     dim();
-    std::printf("%zu tokens, %.1f tokens/s, first after %.2f s, context %lld%s%s", g.ids.size(),
-                g.tokens_per_second(), g.prefill_seconds,
-                static_cast<long long>(g.prompt_tokens) + static_cast<long long>(g.ids.size()),
+    std::printf("%zu tokens, %.1f tokens/s, first after %.2f s, context %lld (%lld from cache)%s%s",
+                g.ids.size(), g.tokens_per_second(), g.usage.prefill_seconds,
+                static_cast<long long>(g.usage.prompt_tokens + std::ssize(g.ids)),
+                static_cast<long long>(g.usage.cache_hit_tokens),
                 g.reason == FinishReason::kCancelled ? ", stopped" : "",
                 g.reason == FinishReason::kLength ? ", cut by length" : "");
     plain();

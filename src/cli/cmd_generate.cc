@@ -26,9 +26,12 @@ nlohmann::ordered_json as_json(const Generation& g, bool with_text) {
   json["ids"] = g.ids;
   if (with_text) json["text"] = g.text;
   json["finish_reason"] = finish_reason_name(g.reason);
-  json["usage"] = {{"prompt_tokens", g.prompt_tokens}, {"completion_tokens", g.ids.size()}};
-  json["timings"] = {{"prefill_seconds", g.prefill_seconds},
-                     {"decode_seconds", g.decode_seconds},
+  json["usage"] = {{"prompt_tokens", g.usage.prompt_tokens},
+                   {"completion_tokens", g.ids.size()},
+                   {"draft_tokens", g.usage.draft_tokens},
+                   {"accepted_tokens", g.usage.accepted_tokens}};
+  json["timings"] = {{"prefill_seconds", g.usage.prefill_seconds},
+                     {"decode_seconds", g.usage.decode_seconds},
                      {"tokens_per_second", g.tokens_per_second()}};
   return json;
 }
@@ -85,6 +88,8 @@ void add_generate(CLI::App& app) {
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
       ->capture_default_str();
   command->add_flag("--json", options->json, "One JSON object in place of the text");
+  command->add_flag("--speculate,!--no-speculate", options->request.speculate,
+                    "Let the model's MTP layer propose tokens where that is faster (default)");
   command->add_flag("--ignore-eos", options->ignore_eos, "Go on past the end of sentence");
   command->callback([command, options] { run(*command, *options); });
 }

@@ -1,99 +1,103 @@
 #include "cli/generation.h"
 
-#include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <csignal>
+#include <mutex>
 #include <optional>
-#include <random>
+#include <utility>
 
 #include "base/error.h"
-#include "engine/sampler.h"
 #include "text/detokenizer.h"
 
 namespace fathom::cli {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// A long prompt goes through in parts, so that Ctrl-C is heard and scratch memory stays small.
-constexpr size_t kPromptChunk = 512;
-
-uint64_t fresh_seed() {
-  std::random_device device;
-  return static_cast<uint64_t>(device()) << 32 | device();
-}
+// How long Ctrl-C may go unheard while no token comes.
+constexpr auto kPatience = std::chrono::milliseconds(50);
 
 std::atomic<bool> interrupt_flag{false};
+
+/// Hands tokens from the engine's thread to the caller's.
+class TokenQueue final : public TokenSink {
+ public:
+  bool on_token(const GeneratedToken& token) override {
+    {
+      std::lock_guard lock(mutex_);
+      ids_.push_back(token.id);
+    }
+    changed_.notify_one();
+    return true;
+  }
+  void on_finish(const RequestResult& result) override {
+    {
+      std::lock_guard lock(mutex_);
+      result_ = result;
+    }
+    changed_.notify_one();
+  }
+
+  /// The tokens since the last call, waiting a little for them.
+  std::vector<int32_t> take() {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, kPatience, [&] { return !ids_.empty() || result_; });
+    return std::exchange(ids_, {});
+  }
+  /// Set after the last token.
+  std::optional<RequestResult> result() const {
+    std::lock_guard lock(mutex_);
+    return ids_.empty() ? result_ : std::nullopt;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<int32_t> ids_;
+  std::optional<RequestResult> result_;
+};
 
 }  // namespace
 
 double Generation::tokens_per_second() const {
-  return decode_seconds > 0 ? static_cast<double>(ids.size() - 1) / decode_seconds : 0;
+  const bool several = ids.size() > 1 && usage.decode_seconds > 0;
+  return several ? static_cast<double>(ids.size() - 1) / usage.decode_seconds : 0;
 }
 
 Generation generate(LocalSession& session, const GenerationRequest& request,
                     const std::function<void(std::string_view)>& on_text,
                     const std::atomic<bool>& interrupted) {
-  if (request.prompt.empty()) fail(ErrorKind::kBadInput, "the prompt has no tokens");
-  Transformer& model = *session.model;
-  const int64_t context = model.config().max_position_embeddings;
-  engine::Sampler sampler(model.config().vocab_size);
-  engine::TokenCounts counts;
-  engine::DrawContext draw;
-  draw.params = &request.sampling;
-  draw.seed = request.sampling.seed ? *request.sampling.seed : fresh_seed();
-  draw.generated = &counts;
-  draw.want_logprobs = false;
-
   std::optional<text::Detokenizer> detokenizer;
   if (session.tokenizer) detokenizer.emplace(session.tokenizer, true);
-  Generation result;
+  Generation generation;
   const auto emit = [&](const std::string& piece) {
-    result.text += piece;
+    generation.text += piece;
     if (!piece.empty()) on_text(piece);
   };
 
-  SequencePages pages(model);
-  std::vector<int32_t> tokens = request.prompt;
-  result.prompt_tokens = static_cast<int64_t>(tokens.size());
-  result.reason = FinishReason::kLength;
-  auto since = Clock::now();
-  for (size_t done = 0; static_cast<int64_t>(result.ids.size()) < request.max_tokens &&
-                        static_cast<int64_t>(tokens.size()) <= context;) {
-    if (interrupted) {
-      result.reason = FinishReason::kCancelled;
-      break;
+  const auto queue = std::make_shared<TokenQueue>();
+  const RequestId id = session.engine->submit({.prompt = request.prompt,
+                                               .max_tokens = request.max_tokens,
+                                               .sampling = request.sampling,
+                                               .stop_ids = request.stop_ids,
+                                               .speculate = request.speculate},
+                                              queue);
+  std::optional<RequestResult> result;
+  for (bool cancelled = false; !result; result = queue->result()) {
+    for (int32_t token : queue->take()) {
+      generation.ids.push_back(token);
+      if (detokenizer) emit(detokenizer->push(token));
     }
-    const size_t count = std::min(kPromptChunk, tokens.size() - done);
-    const bool last = done + count == tokens.size();
-    const StepSequence step{std::span(tokens).subspan(done, count), static_cast<int64_t>(done),
-                            pages.reserve(static_cast<int64_t>(done + count)), last ? 1 : 0};
-    const StepOutput out = model.forward({&step, 1});
-    done += count;
-    if (!last) continue;
-
-    draw.index = static_cast<int64_t>(result.ids.size());
-    const int32_t id = sampler.sample(out.logits.row_span(0), draw).id;
-    if (result.prefill_seconds == 0) {
-      result.prefill_seconds = seconds_since(since);
-      since = Clock::now();
+    if (interrupted && !cancelled) {
+      session.engine->cancel(id);
+      cancelled = true;
     }
-    if (std::find(request.stop_ids.begin(), request.stop_ids.end(), id) != request.stop_ids.end()) {
-      result.reason = FinishReason::kStop;
-      break;
-    }
-    result.ids.push_back(id);
-    tokens.push_back(id);
-    ++counts[id];
-    if (detokenizer) emit(detokenizer->push(id));
   }
-  if (!result.ids.empty()) result.decode_seconds = seconds_since(since);
   if (detokenizer) emit(detokenizer->finish());
-  return result;
+  if (result->reason == FinishReason::kError) fail(ErrorKind::kBadInput, "{}", result->error);
+  if (result->reason == FinishReason::kResource) fail(ErrorKind::kResource, "{}", result->error);
+  generation.reason = result->reason;
+  generation.usage = result->usage;
+  return generation;
 }
 
 std::string_view finish_reason_name(FinishReason reason) {

@@ -17,23 +17,22 @@ struct GenerationRequest {
   int64_t max_tokens = 128;
   SamplingParams sampling;
   std::vector<int32_t> stop_ids;
+  bool speculate = true;
 };
 
 struct Generation {
   std::vector<int32_t> ids;  // the new ones; a stop id is not among them
   std::string text;          // empty without a tokenizer
   FinishReason reason = FinishReason::kStop;
-  int64_t prompt_tokens = 0;
-  double prefill_seconds = 0;  // to the first token
-  double decode_seconds = 0;   // from there on
+  Usage usage;
 
   /// Of the tokens after the first.
   double tokens_per_second() const;
 };
 
 /// Runs the request to its end, the model's context at the latest. `on_text` gets each piece of
-/// text as it comes. Setting `*interrupted` ends it with kCancelled and what there is. Throws Error
-/// for an empty prompt and for what the model refuses.
+/// text as it comes, on the caller's thread. Setting `*interrupted` ends it with kCancelled and
+/// what there is. Throws Error for what the engine refuses and for what ends the request with one.
 Generation generate(LocalSession& session, const GenerationRequest& request,
                     const std::function<void(std::string_view)>& on_text,
                     const std::atomic<bool>& interrupted);

@@ -1,11 +1,18 @@
 #include "cli/local_session.h"
 
+#include <utility>
+
 #include <CLI/CLI.hpp>
 
 #include "base/error.h"
 #include "io/file_system.h"
 
 namespace fathom::cli {
+namespace {
+
+constexpr size_t kPageSlack = 64;  // pages begin on cache lines
+
+}  // namespace
 
 const text::Tokenizer& LocalSession::need_tokenizer() const {
   if (!tokenizer) fail(ErrorKind::kNotFound, "{}: no tokenizer.json: give --ids", dir);
@@ -26,6 +33,11 @@ LocalSession open_session(const ModelOptions& options, int64_t context) {
   ModelOptions named = options;
   named.dir = session.dir;
   session.model = open_model(named, context);
+  // Room for one request as long as the model takes. Pages get memory as they come to be used.
+  LocalEngineOptions engine;
+  const int64_t pages = session.model->config().max_position_embeddings / kPageTokens + 2;
+  engine.kv_bytes = static_cast<size_t>(pages) * (session.model->page_bytes() + kPageSlack);
+  session.engine = std::make_unique<LocalEngine>(*session.model, std::move(engine));
   if (io::file_exists(io::join(session.dir, "tokenizer.json"))) {
     session.tokenizer = text::Tokenizer::load(session.dir);
   }

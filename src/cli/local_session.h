@@ -1,4 +1,4 @@
-// A model and its tokenizer, opened together.
+// A model, its tokenizer and an engine on it, opened together.
 #pragma once
 
 #include <memory>
@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/model_options.h"
-#include "engine/engine.h"
+#include "engine/local_engine.h"
 #include "text/tokenizer.h"
 
 namespace fathom::cli {
@@ -14,6 +14,7 @@ namespace fathom::cli {
 struct LocalSession {
   std::string dir;
   std::unique_ptr<Transformer> model;
+  std::unique_ptr<LocalEngine> engine;               // after the model, which it uses
   std::shared_ptr<const text::Tokenizer> tokenizer;  // null where the directory has none
 
   /// The tokenizer, or Error(kNotFound) naming the file.
@@ -22,7 +23,7 @@ struct LocalSession {
   std::vector<int32_t> stop_ids() const;
 };
 
-/// Opens both. `context`: tokens of cache that must fit the memory.
+/// Opens all. `context`: tokens of cache that must fit the memory.
 LocalSession open_session(const ModelOptions& options, int64_t context);
 
 /// Adds --temperature, --top-p, --top-k, --min-p, --frequency-penalty, --presence-penalty, --seed.
