@@ -15,6 +15,7 @@ MAY_USE = {
     "cache": ["model", "io"],
     "engine": ["cache", "model"],
     "text": ["io"],
+    "embed": ["engine", "text"],
     "ledger": ["base"],
     "api": ["engine", "text", "ledger"],
     "train": ["model"],
