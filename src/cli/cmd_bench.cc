@@ -17,6 +17,7 @@
 #include "cli/commands.h"
 #include "cli/json_lines.h"
 #include "cli/model_options.h"
+#include "cli/serve_sim.h"
 
 namespace fathom::cli {
 namespace {
@@ -29,6 +30,8 @@ struct Options {
   double seconds = 2;
   bool json = false;
   bool profile = false;
+  bool serve_sim = false;
+  ServeSimCommand service;
 };
 
 std::vector<bench::Workload> workloads(const Options& options) {
@@ -109,7 +112,14 @@ void add_bench(CLI::App& app) {
       ->capture_default_str();
   command->add_flag("--profile", options->profile, "Time per operation as well");
   command->add_flag("--json", options->json, "Everything measured and counted, as JSON");
-  command->callback([options] { run(*options); });
+  add_serve_sim_options(*command, options->service, options->serve_sim);
+  command->callback([options] {
+    if (options->serve_sim) {
+      run_serve_sim(options->model, options->service, options->json);
+    } else {
+      run(*options);
+    }
+  });
 }
 
 }  // namespace fathom::cli
