@@ -1,6 +1,7 @@
 #include "weights/weight_mover.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -20,6 +21,14 @@ double now() {
 
 uint64_t panels_bytes(const WeightView& w) {
   return packed_bytes(w.rows, w.cols * static_cast<int64_t>(dtype_size(w.dtype)));
+}
+
+// Of a mapping; a tensor that lies elsewhere is in memory already.
+void fetch(const WeightView& w) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto address = reinterpret_cast<uintptr_t>(w.data);
+  const uintptr_t begin = address / page * page;
+  madvise(reinterpret_cast<void*>(begin), address + w.bytes() - begin, MADV_WILLNEED);
 }
 
 }  // namespace
@@ -81,6 +90,8 @@ void WeightMover::work() {
   spdlog::info("weights: moving {:.2f} GB from the mapped files into huge pages",
                static_cast<double>(total_bytes_) / 1e9);
   for (const Matrix& matrix : matrices_) {
+    // While this one is packed the disk fetches the next, all of it at once.
+    if (&matrix != &matrices_.back()) fetch((&matrix + 1)->from);
     const WeightView packed = pack(matrix);
     if (stop_) return;
     {
