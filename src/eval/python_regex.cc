@@ -12,8 +12,8 @@ namespace {
 constexpr std::string_view kSpace =
     "\\u0009-\\u000D\\u001C-\\u0020\\u0085\\u00A0\\u1680\\u2000-\\u200A\\u2028\\u2029\\u202F\\u205F"
     "\\u3000";
-// Some of the published patterns take time quadratic in the text. The engine counts in units of about
-// a millisecond.
+// Some of the published patterns take time quadratic in the text. The engine counts in units of
+// about a millisecond.
 constexpr int32_t kTimeLimit = 5000;
 
 constexpr std::string_view kWord = "\\p{L}\\p{N}_";

@@ -199,6 +199,20 @@ bool is_digit(std::string_view text) {
   return !text.empty();
 }
 
+std::string without_middle(std::string_view text, size_t characters) {
+  const size_t all = length(text);
+  if (all <= characters) return std::string(text);
+  const size_t head = characters / 2, tail_begins = all - (characters - head);
+  std::string out;
+  size_t character = 0;
+  for (size_t at = 0; at < text.size(); ++character) {
+    const size_t size = first_size(text.substr(at));
+    if (character < head || character >= tail_begins) out.append(text, at, size);
+    at += size;
+  }
+  return out;
+}
+
 size_t length(std::string_view text) {
   size_t characters = 0;
   for (const char byte : text) characters += (byte & 0xC0) != 0x80;

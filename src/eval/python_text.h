@@ -30,6 +30,10 @@ std::string upper(std::string_view text);
 /// str.isdigit()
 bool is_digit(std::string_view text);
 
+/// The first and the last characters, `characters` of them in all; the whole text where it has no
+/// more.
+std::string without_middle(std::string_view text, size_t characters);
+
 /// len(text)
 size_t length(std::string_view text);
 /// Bytes of the first character; 0 for an empty text.

@@ -1,6 +1,7 @@
 // Every line of tests/golden/eval, which holds what the published scorers returned.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <string>
