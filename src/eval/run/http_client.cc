@@ -1,0 +1,137 @@
+#include "eval/run/http_client.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+
+#include "base/error.h"
+
+namespace fathom::eval {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::use_awaitable;
+
+constexpr uint64_t kMaxReplyBytes = uint64_t{64} << 20;
+
+using Request = http::request<http::string_body>;
+
+template <typename Stream>
+asio::awaitable<HttpReply> exchange(Stream& stream, const Request& request) {
+  co_await http::async_write(stream, request, use_awaitable);
+  beast::flat_buffer buffer;
+  http::response_parser<http::string_body> parser;
+  parser.body_limit(kMaxReplyBytes);
+  co_await http::async_read(stream, buffer, parser, use_awaitable);
+  auto response = parser.release();
+  HttpReply reply{static_cast<int>(response.result_int()), std::move(response.body()), {}};
+  if (const auto after = response.find(http::field::retry_after); after != response.end()) {
+    const std::string text(after->value());
+    char* end = nullptr;
+    const double seconds = std::strtod(text.c_str(), &end);
+    if (end != text.c_str() && *end == '\0' && seconds >= 0) reply.retry_after = seconds;
+  }
+  co_return reply;
+}
+
+asio::awaitable<HttpReply> post(const Address& address, const Request& request,
+                                std::chrono::seconds timeout) {
+  const auto executor = co_await asio::this_coro::executor;
+  asio::ip::tcp::resolver resolver(executor);
+  const auto endpoints = co_await resolver.async_resolve(address.host, address.port, use_awaitable);
+  if (!address.tls) {
+    beast::tcp_stream stream(executor);
+    stream.expires_after(timeout);
+    co_await stream.async_connect(endpoints, use_awaitable);
+    co_return co_await exchange(stream, request);
+  }
+  asio::ssl::context tls(asio::ssl::context::tls_client);
+  tls.set_default_verify_paths();
+  tls.set_verify_mode(asio::ssl::verify_peer);
+  beast::ssl_stream<beast::tcp_stream> stream(executor, tls);
+  stream.set_verify_callback(asio::ssl::host_name_verification(address.host));
+  SSL_set_tlsext_host_name(stream.native_handle(), address.host.c_str());
+  beast::get_lowest_layer(stream).expires_after(timeout);
+  co_await beast::get_lowest_layer(stream).async_connect(endpoints, use_awaitable);
+  co_await stream.async_handshake(asio::ssl::stream_base::client, use_awaitable);
+  co_return co_await exchange(stream, request);
+}
+
+}  // namespace
+
+Address parse_address(std::string_view url) {
+  Address address;
+  std::string_view rest = url;
+  if (rest.starts_with("https://")) {
+    address.tls = true;
+    rest.remove_prefix(8);
+  } else if (rest.starts_with("http://")) {
+    rest.remove_prefix(7);
+  } else {
+    fail(ErrorKind::kUsage, "\"{}\" is no address: expected http://HOST[:PORT][/PATH] or https://",
+         url);
+  }
+  const size_t slash = std::min(rest.find('/'), rest.size());
+  std::string_view path = rest.substr(slash);
+  while (path.ends_with('/')) path.remove_suffix(1);
+  address.path = path;
+  std::string_view host = rest.substr(0, slash);
+  const size_t colon = host.rfind(':');
+  const size_t bracket = host.rfind(']');  // an IPv6 address has colons of its own
+  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
+    address.port = host.substr(colon + 1);
+    host = host.substr(0, colon);
+  } else {
+    address.port = address.tls ? "443" : "80";
+  }
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  address.host = host;
+  if (address.host.empty() || address.port.empty() ||
+      address.port.find_first_not_of("0123456789") != std::string::npos) {
+    fail(ErrorKind::kUsage, "\"{}\" is no address: host or port is missing", url);
+  }
+  return address;
+}
+
+HttpReply http_post(const Address& address, const std::string& path,
+                    const std::map<std::string, std::string>& headers, const std::string& body,
+                    std::chrono::seconds timeout) {
+  Request request(http::verb::post, address.path + path, 11);
+  request.set(http::field::host, address.host + ":" + address.port);
+  request.set(http::field::user_agent, "fathom-eval");
+  request.set(http::field::content_type, "application/json");
+  request.set(http::field::connection, "close");
+  for (const auto& [name, value] : headers) request.set(name, value);
+  request.body() = body;
+  request.prepare_payload();
+
+  asio::io_context context(1);
+  HttpReply reply;
+  std::exception_ptr failure;
+  asio::co_spawn(context, post(address, request, timeout),
+                 [&](std::exception_ptr error, HttpReply got) {
+                   failure = error;
+                   reply = std::move(got);
+                 });
+  context.run();
+  try {
+    if (failure) std::rethrow_exception(failure);
+  } catch (const boost::system::system_error& error) {
+    fail(ErrorKind::kIo, "{}:{}: {}", address.host, address.port, error.code().message());
+  }
+  return reply;
+}
+
+}  // namespace fathom::eval
