@@ -17,7 +17,7 @@ interface App {
   view: 'chat' | 'speed';
   list: Conversation[];
   /** The sheet in front of the page. */
-  sheet: 'settings' | 'search' | 'keys' | undefined;
+  sheet: 'settings' | 'keys' | undefined;
   settingsTab: 'model' | 'page';
   /** On small screens: whether the list is over the page. */
   drawer: boolean;
@@ -155,6 +155,11 @@ export function showChat(): void {
 export function openSettings(tab: App['settingsTab']): void {
   app.settingsTab = tab;
   app.sheet = 'settings';
+}
+
+/** For a sheet's `close` event, which comes late: by then another may be in front. */
+export function closed(sheet: App['sheet']): void {
+  if (app.sheet === sheet) app.sheet = undefined;
 }
 
 export function toggleSidebar(): void {

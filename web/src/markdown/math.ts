@@ -18,12 +18,25 @@ export function renderMath(element: HTMLElement): void {
     return;
   }
   const tex = element.dataset.tex ?? '';
-  loaded.render(tex, element, {
-    displayMode: element.classList.contains('display'),
-    throwOnError: false,
-    trust: false,
-    strict: 'ignore',
-    maxSize: 40,
-    maxExpand: 500,
-  });
+  try {
+    loaded.render(tex, element, {
+      displayMode: element.classList.contains('display'),
+      throwOnError: true,
+      trust: false,
+      strict: 'ignore',
+      maxSize: 40,
+      maxExpand: 500,
+    });
+  } catch (error) {
+    showSource(element, tex, (error as Error).message);
+  }
+}
+
+/** What KaTeX cannot read stays as it was written, with the reason at the pointer. */
+function showSource(element: HTMLElement, tex: string, reason: string): void {
+  const source = document.createElement('code');
+  source.className = 'tex-error';
+  source.title = reason;
+  source.textContent = tex;
+  element.replaceChildren(source);
 }
