@@ -7,7 +7,7 @@ import { launchServer } from './harness/browser.mjs';
 const here = (path) => new URL(path, import.meta.url).pathname;
 
 if (!existsSync(here('../../../web/dist/index.html'))) {
-  console.error('web/dist is missing: build the page first (npm ci && npm run build, in web/)');
+  console.error('web/dist is missing: build the page first, by scripts/build_web.sh');
   process.exit(1);
 }
 const named = process.argv.slice(2);

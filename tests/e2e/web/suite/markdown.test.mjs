@@ -33,7 +33,7 @@ everywhere('a streamed answer shows tables, code with copy, and formulas', async
   const formulas = await answer.locator('.katex annotation').allTextContents();
   assert.ok(formulas.includes('x^2 - 5x + 6 = (x - 2)(x - 3) = 0'), formulas.join(' | '));
   assert.equal(await answer.locator('.katex-display').count(), 1);
-  assert.equal(await answer.locator('.katex-error').count(), 0);
+  assert.equal(await answer.locator('.tex-error').count(), 0);
 });
 
 /** The answer's HTML without what comes later from elsewhere: colours, and the parts code is kept in. */
@@ -83,7 +83,7 @@ for (const size of [1, 3, 17]) {
       await view.page.reload();
       const whole = await answered(view);
       await eventually(async () => assert.equal(await shapeOf(whole), shape));
-      assert.equal(await whole.locator('.katex-error').count(), 0);
+      assert.equal(await whole.locator('.tex-error').count(), 0);
       assert.equal(await whole.getByText('It costs $5 and $6, not math.').count(), 1);
       assert.equal(
         await whole.getByRole('link', { name: 'a reference' }).getAttribute('href'),
