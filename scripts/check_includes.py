@@ -18,7 +18,7 @@ MAY_USE = {
     "embed": ["engine", "text"],
     "ledger": ["base"],
     "api": ["engine", "text", "ledger"],
-    "train": ["model"],
+    "train": ["model", "text"],
     "eval": ["text"],
     "bench": ["model"],
 }

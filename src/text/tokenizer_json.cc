@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "io/file_system.h"
+#include "text/byte_spelling.h"
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 
@@ -22,18 +23,6 @@ constexpr int32_t kMaxId = 1 << 24;
 // The pattern that ByteLevel brings along (GPT-2's).
 constexpr std::string_view kByteLevelPattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
-// Byte-level vocabularies spell each byte as one printable character: itself where it is printable,
-// else the next from U+0100 on.
-uint32_t spelling_of(int byte) {
-  const auto printable = [](int b) {
-    return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
-  };
-  if (printable(byte)) return static_cast<uint32_t>(byte);
-  uint32_t next = 0x100;
-  for (int b = 0; b < byte; ++b) next += printable(b) ? 0 : 1;
-  return next;
-}
 
 std::array<int, 0x180> byte_by_spelling() {
   std::array<int, 0x180> bytes;
