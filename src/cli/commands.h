@@ -19,6 +19,8 @@ void add_convert(CLI::App& app);
 void add_train(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_train_tokenizer(CLI::App& app);
+void add_data(CLI::App& app);
 void add_synth(CLI::App& app);
 void add_keys(CLI::App& app);
 void add_account(CLI::App& app);

@@ -27,6 +27,8 @@ int run(int argc, char** argv) {
   fathom::cli::add_train(app);
   fathom::cli::add_eval(app);
   fathom::cli::add_bench(app);
+  fathom::cli::add_train_tokenizer(app);
+  fathom::cli::add_data(app);
   fathom::cli::add_synth(app);
   fathom::cli::add_keys(app);
   fathom::cli::add_account(app);
