@@ -84,6 +84,9 @@ struct HeadWork {
     return {x + ((first + t) * heads + h) * width + skip, heads * width, nullptr, count, cols};
   }
   int64_t start(int64_t t) const { return c.segment ? c.segment[first + t] : 0; }
+  /// The first key that queries from t0 on may look at, rounded down to a panel: what lies before
+  /// is left out of the products.
+  int64_t first_key(int64_t t0) const { return start(t0) / kPanel * kPanel; }
 
   const float* key_rows() {
     float* keys = scratch.get(kKeys, seq * dk);
@@ -117,20 +120,21 @@ struct HeadWork {
     float* scores = scratch.get(kScores, kQueries * seq);
     uint32_t* weights = words(kWeights, kQueries * seq_pairs);
     for (int64_t t0 = 0; t0 < seq; t0 += kQueries) {
-      const int64_t n = std::min(kQueries, seq - t0), keys = t0 + n, key_pairs = (keys + 1) / 2;
-      multiply(rows_side(queries + t0 * k_words, k_words), pairs_side(wide, k_words), n, keys,
-               k_words, scores, seq, false);
+      const int64_t n = std::min(kQueries, seq - t0), k0 = first_key(t0), keys = t0 + n - k0;
+      const int64_t key_pairs = (keys + 1) / 2;
+      multiply(rows_side(queries + t0 * k_words, k_words), pairs_side(wide + k0 * k_words, k_words),
+               n, keys, k_words, scores, seq, false);
       for (int64_t i = 0; i < n; ++i) {
         float* row = scores + i * seq;
-        const int64_t begin = start(t0 + i), end = t0 + i + 1;
+        const int64_t begin = start(t0 + i) - k0, end = t0 + i + 1 - k0;
         table().softmax(row + begin, end - begin, c.softmax_scale,
                         d.lse + (b * heads + h) * seq + t0 + i);
         std::fill(row, row + begin, 0.0f);
         std::fill(row + end, row + keys, 0.0f);
       }
       table().rows_bf16({scores, seq, nullptr, n, keys}, weights, key_pairs);
-      multiply(rows_side(weights, key_pairs), pairs_side(values, seq_pairs), n, dv, key_pairs,
-               d.out + ((first + t0) * heads + h) * dv, heads * dv, false);
+      multiply(rows_side(weights, key_pairs), pairs_side(values + k0 / 2 * kPanel, seq_pairs), n,
+               dv, key_pairs, d.out + ((first + t0) * heads + h) * dv, heads * dv, false);
     }
   }
 
@@ -162,18 +166,18 @@ struct HeadWork {
   void backward_block(int64_t t0, const uint32_t* wide, const uint32_t* tall,
                       const uint32_t* values, const uint32_t* queries, const uint32_t* d_out_rows,
                       float* d_keys, float* d_values) {
-    const int64_t n = std::min(kQueries, seq - t0), keys = t0 + n, key_pairs = (keys + 1) / 2;
-    const int64_t n_pairs = (n + 1) / 2;
+    const int64_t n = std::min(kQueries, seq - t0), k0 = first_key(t0), keys = t0 + n - k0;
+    const int64_t key_pairs = (keys + 1) / 2, n_pairs = (n + 1) / 2;
     float* p = scratch.get(kScores, kQueries * seq);
     float* ds = scratch.get(kGrads, kQueries * seq);
-    multiply(rows_side(queries + t0 * k_words, k_words), pairs_side(wide, k_words), n, keys,
-             k_words, p, seq, false);
-    multiply(rows_side(d_out_rows + t0 * v_words, v_words), pairs_side(values, v_words), n, keys,
-             v_words, ds, seq, false);
+    multiply(rows_side(queries + t0 * k_words, k_words), pairs_side(wide + k0 * k_words, k_words),
+             n, keys, k_words, p, seq, false);
+    multiply(rows_side(d_out_rows + t0 * v_words, v_words),
+             pairs_side(values + k0 * v_words, v_words), n, keys, v_words, ds, seq, false);
     for (int64_t i = 0; i < n; ++i) {
       float* row = p + i * seq;
       float* d_row = ds + i * seq;
-      const int64_t begin = start(t0 + i), end = t0 + i + 1;
+      const int64_t begin = start(t0 + i) - k0, end = t0 + i + 1 - k0;
       table().exp_shift(row + begin, end - begin, c.softmax_scale,
                         d.lse[(b * heads + h) * seq + t0 + i]);
       table().softmax_back(row + begin, d_row + begin, end - begin, c.softmax_scale);
@@ -184,19 +188,19 @@ struct HeadWork {
     }
     uint32_t* weights = words(kWeights, kQueries * seq_pairs);
     table().rows_bf16({ds, seq, nullptr, n, keys}, weights, key_pairs);
-    multiply(rows_side(weights, key_pairs), pairs_side(tall, seq_pairs), n, dk, key_pairs,
-             d.d_q + ((first + t0) * heads + h) * dk, heads * dk, false);
+    multiply(rows_side(weights, key_pairs), pairs_side(tall + k0 / 2 * kPanel, seq_pairs), n, dk,
+             key_pairs, d.d_q + ((first + t0) * heads + h) * dk, heads * dk, false);
 
     uint32_t* packed = words(kPacked, panels(seq) * kQueries / 2 * kPanel);
     uint32_t* block = words(kBlockPairsQ, panels(std::max(dk, dv)) * kQueries / 2 * kPanel);
     table().pairs_bf16({ds, seq, nullptr, n, keys}, packed, n_pairs * kPanel);
     table().pairs_bf16(rows_of(d.q, dk, 0, dk, t0, n), block, n_pairs * kPanel);
-    multiply(pairs_side(packed, n_pairs), pairs_side(block, n_pairs), keys, dk, n_pairs, d_keys, dk,
-             true);
+    multiply(pairs_side(packed, n_pairs), pairs_side(block, n_pairs), keys, dk, n_pairs,
+             d_keys + k0 * dk, dk, true);
     table().pairs_bf16({p, seq, nullptr, n, keys}, packed, n_pairs * kPanel);
     table().pairs_bf16(rows_of(d.d_out, dv, 0, dv, t0, n), block, n_pairs * kPanel);
-    multiply(pairs_side(packed, n_pairs), pairs_side(block, n_pairs), keys, dv, n_pairs, d_values,
-             heads * (nope + dv), true);
+    multiply(pairs_side(packed, n_pairs), pairs_side(block, n_pairs), keys, dv, n_pairs,
+             d_values + k0 * heads * (nope + dv), heads * (nope + dv), true);
   }
 };
 

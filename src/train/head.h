@@ -28,10 +28,13 @@ class Head {
   void logits(Context<T>& c, const T* x, int64_t rows, T* out);
 
  private:
+  void logits_of(Context<T>& c, const Dense<T>& x, T* out);
+  void row_loss(T* row, int32_t target, double scale, double& loss, uint8_t& correct) const;
+
   Linear<T> linear_;
   Rows<T> rows_;
   Pairs<T> left_, right_;
-  Array<T> logits_;
+  Array<T> logits_, d_rows_;
 };
 
 extern template class Head<float>;

@@ -122,7 +122,8 @@ TEST(Net, GradientsWithYarnMaskAndSegments) {
 
 /// The F32, BF16 and FP8 paths against float64, parameter by parameter. Every expert is chosen, for
 /// a choice that rounding tips over would make a gradient that has nothing to do with the other.
-void compare_with_double(Precision precision, double tolerance) {
+/// `documents`: sequences long enough that attention leaves out whole panels of other documents.
+void compare_with_double(Precision precision, double tolerance, bool documents = false) {
   ModelConfig c = tiny();
   c.n_group = c.topk_group = 1;
   c.num_experts_per_tok = 4;
@@ -137,9 +138,21 @@ void compare_with_double(Precision precision, double tolerance) {
   for (int64_t i = 0; i < s.layout.size; ++i) {
     s.params[i] = static_cast<float>(reference.params[i]);
   }
-  reference.batch.seq = s.batch.seq = 70;
+  const int64_t seq = documents ? 230 : 70;
+  reference.batch.seq = s.batch.seq = seq;
   Rng rng(3);
-  std::vector<int32_t> ids(2 * 72);
+  std::vector<int32_t> ids(2 * (seq + 2));
+  std::vector<int32_t> segment(2 * seq);
+  std::vector<uint8_t> mask(ids.size(), 1);
+  if (documents) {
+    for (int64_t i = 0; i < 2 * seq; ++i) {
+      const int64_t t = i % seq;
+      segment[i] = static_cast<int32_t>(t >= 190 ? 190 : t >= 70 ? 70 : 0);
+      mask[i / seq * (seq + 2) + t] = t % 3 != 0;
+    }
+    reference.batch.segment = s.batch.segment = segment.data();
+    reference.batch.mask = s.batch.mask = mask.data();
+  }
   for (int32_t& id : ids) id = static_cast<int32_t>(rng.below(c.vocab_size));
   reference.batch.ids = s.batch.ids = ids.data();
   std::vector<double> expected(s.layout.size, 0.0);
@@ -160,6 +173,8 @@ void compare_with_double(Precision precision, double tolerance) {
   }
 }
 
+TEST(Net, Bf16WithDocumentsIsNearFloat64) { compare_with_double(Precision::kBF16, 0.05, true); }
+TEST(Net, Fp8WithDocumentsIsNearFloat64) { compare_with_double(Precision::kFP8, 0.15, true); }
 TEST(Net, F32EqualsFloat64) { compare_with_double(Precision::kF32, 1e-5); }
 TEST(Net, Bf16IsNearFloat64) { compare_with_double(Precision::kBF16, 0.05); }
 TEST(Net, Fp8IsNearFloat64) { compare_with_double(Precision::kFP8, 0.15); }
