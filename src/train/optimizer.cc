@@ -21,13 +21,14 @@ Weights::Weights(const Layout& layout, int64_t experts, bool with_ema)
   if (with_ema) ema = Buffer(static_cast<size_t>(layout.size) * 4);
 }
 
-void Weights::initialize(const Layout& layout, double std, uint64_t seed) {
+void Weights::initialize(const Layout& layout, double std, double embedding_std, uint64_t seed) {
   float* p = params.as<float>();
   for (const Param& param : layout.params) {
     Rng rng(splitmix64(seed) ^ splitmix64(static_cast<uint64_t>(param.offset)));
+    const double deviation = param.name == "model.embed_tokens.weight" ? embedding_std : std;
     for (int64_t i = 0; i < param.size(); ++i) {
       p[param.offset + i] =
-          param.kind == ParamKind::kNorm ? 1.0f : static_cast<float>(std * rng.normal());
+          param.kind == ParamKind::kNorm ? 1.0f : static_cast<float>(deviation * rng.normal());
     }
   }
   if (ema.size() > 0) std::copy_n(p, layout.size, ema.as<float>());

@@ -19,8 +19,9 @@ struct Weights {
   std::vector<float> bias;  // [moe layers, experts]
 
   Weights(const Layout& layout, int64_t experts, bool with_ema);
-  /// Normal of standard deviation `std` for matrices, ones for norms; the average starts equal.
-  void initialize(const Layout& layout, double std, uint64_t seed);
+  /// Normal of standard deviation `std` for matrices, `embedding_std` for the embedding, ones for
+  /// norms; the average starts equal.
+  void initialize(const Layout& layout, double std, double embedding_std, uint64_t seed);
 };
 
 /// The gradients' global norm, summed in double over fixed slices in order.

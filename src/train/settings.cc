@@ -263,6 +263,8 @@ Settings Settings::load(const std::string& path) {
   s.precision = parse_precision(top, precision);
   top.read("seed", s.seed);
   top.read("init_std", s.init_std, 0, 10);
+  top.read("embedding_std", s.embedding_std, 0, 10);
+  top.read("local_heads", s.local_heads, 0, 1 << 16);
   top.read("threads", s.threads, 0, 4096);
   read_data(top.table("data"), s.data, resolve);
   read_batch(top.table("batch"), s.batch);

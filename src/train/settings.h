@@ -85,7 +85,9 @@ struct Settings {
   Precision precision = Precision::kFP8;
   uint64_t seed = 1;
   double init_std = 0.02;
-  int threads = 0;  // 0: as many as the process may use
+  double embedding_std = 0;  // of the initial embedding; 0: init_std
+  int64_t local_heads = 0;  // of the first layer: start out looking 1, 2, ... tokens back
+  int threads = 0;          // 0: as many as the process may use
   DataSettings data;
   BatchSettings batch;
   ScheduleSettings schedule;

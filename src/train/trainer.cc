@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "io/file_system.h"
 #include "train/export.h"
+#include "train/local_heads.h"
 #include "train/report.h"
 
 namespace fathom::train {
@@ -67,7 +68,14 @@ Trainer::Trainer(const Settings& settings, bool resume)
     progress_ = load_state(state_path(), layout_, weights_);
     loader_.restore(progress_.loader);
   } else {
-    weights_.initialize(layout_, settings.init_std, settings.seed);
+    const double embedding_std =
+        settings.embedding_std > 0 ? settings.embedding_std : settings.init_std;
+    weights_.initialize(layout_, settings.init_std, embedding_std, settings.seed);
+    if (settings.local_heads > 0) {
+      start_local_heads(config_, layout_, {settings.local_heads, settings.init_std, embedding_std},
+                        weights_.params.as<float>());
+      std::memcpy(weights_.ema.data(), weights_.params.data(), weights_.ema.size());
+    }
     if (!settings.init_from.empty()) load_parameters(settings.init_from, layout_, weights_);
   }
   journal_ = std::make_unique<Journal>(settings.output.dir, progress_.step,
