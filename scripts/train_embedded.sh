@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Trains the embedded model again, from text to export, in RUN (default: ./fathom-10m-run): about 40
+# minutes on two cores. The tokenizer is the one in models/fathom-10m; `tokenizer` as the second
+# argument learns it anew.
+#   scripts/train_embedded.sh [RUN] [tokenizer]
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+fathom="${FATHOM:-$root/build/release/fathom}"
+run=$(mkdir -p "${1:-fathom-10m-run}" && cd "${1:-fathom-10m-run}" && pwd)
+text=$("$root/scripts/fetch_training_text.sh")
+cd "$run"
+
+if [[ "${2:-}" == tokenizer ]]; then
+  "$fathom" data --suite lessons --split train --count 40000 --seed 7 --out sample.jsonl
+  awk 'NR % 4 == 1' "$text/glosses.jsonl" > glosses.jsonl
+  awk 'NR % 8 == 1' "$text/poems.jsonl" > poems.jsonl
+  "$fathom" train-tokenizer sample.jsonl glosses.jsonl poems.jsonl "$text/names.jsonl" \
+    --vocab 4096 --context 4096 --out tokenizer
+else
+  mkdir -p tokenizer
+  cp "$root"/models/fathom-10m/tokenizer{,_config}.json tokenizer/
+fi
+
+bin() {  # NAME SEED FLAGS... INPUTS...
+  local name=$1 seed=$2
+  shift 2
+  "$fathom" data "$@" --tokenizer tokenizer --vocab 4096 --sequence 2048 --seed "$seed" --out "$name.bin"
+}
+"$fathom" data --suite lessons --split train --count 380000 --seed 21 --out lessons.jsonl
+"$fathom" data --suite lessons --split heldout --count 1500 --seed 12 --out heldout.jsonl
+"$fathom" data --suite drills --split train --count 30000 --seed 31 --out drills.jsonl
+bin lessons 1 lessons.jsonl
+bin heldout 1 heldout.jsonl
+bin drills 5 drills.jsonl
+bin text 1 "$text/glosses.jsonl" "$text/poems.jsonl" "$text/names.jsonl" --split train --fim 0.1
+
+# Three parts of one run: each goes on from the state of the one before.
+cp "$root"/models/configs/embedded.json .
+cp "$root"/models/configs/fathom-10m/*.toml .
+for part in 1-begin 2-drills 3-lessons; do
+  "$fathom" train "$part.toml" --resume
+done
+echo "$run/run/export"
