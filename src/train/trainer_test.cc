@@ -1,0 +1,158 @@
+#include "train/trainer.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "io/file_system.h"
+#include "train/token_bin.h"
+
+namespace fathom::train {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr const char* kConfig = R"({
+  "architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3",
+  "bos_token_id": 0, "eos_token_id": 1, "first_k_dense_replace": 1, "hidden_act": "silu",
+  "hidden_size": 16, "intermediate_size": 16, "kv_lora_rank": 8, "max_position_embeddings": 64,
+  "moe_intermediate_size": 8, "moe_layer_freq": 1, "n_group": 2, "n_routed_experts": 4,
+  "n_shared_experts": 1, "norm_topk_prob": true, "num_attention_heads": 2,
+  "num_experts_per_tok": 2, "num_hidden_layers": 2, "num_key_value_heads": 2,
+  "num_nextn_predict_layers": 1, "q_lora_rank": 8, "qk_nope_head_dim": 4, "qk_rope_head_dim": 4,
+  "rms_norm_eps": 1e-06, "rope_theta": 10000, "routed_scaling_factor": 1.0,
+  "scoring_func": "sigmoid", "tie_word_embeddings": false, "topk_group": 1,
+  "topk_method": "noaux_tc", "torch_dtype": "bfloat16", "v_head_dim": 8, "vocab_size": 40,
+  "attention_bias": false})";
+
+/// A folder with a tiny architecture and a bin of runs that count up, which is quickly learnt.
+class TrainerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = testing::TempDir() + "trainer_" +
+           testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::remove_all(dir_);
+    fs::create_directories(dir_);
+    std::ofstream(dir_ + "/config.json") << kConfig;
+    TokenBinWriter writer(dir_ + "/data.bin", 40, true);
+    Rng rng(1);
+    for (int i = 0; i < 300; ++i) {
+      std::vector<int32_t> ids;
+      const auto start = static_cast<int32_t>(rng.below(20));
+      for (int32_t t = 0; t < 15; ++t) ids.push_back(2 + start + t);
+      ids.push_back(1);
+      writer.append(ids, std::vector<uint8_t>(ids.size(), 1));
+    }
+    writer.finish();
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+
+  Settings settings(const std::string& run, int64_t steps, int threads = 2) const {
+    Settings s;
+    s.model = dir_ + "/config.json";
+    s.precision = Precision::kFP8;
+    s.threads = threads;
+    s.data.train = {{dir_ + "/data.bin", 1}};
+    s.data.validation = s.data.train;
+    s.data.sequence = 16;
+    s.data.use_mask = s.data.isolate_documents = true;
+    s.batch.sequences = 4;
+    s.batch.micro = 2;
+    s.batch.shards = 2;
+    s.schedule.peak = 5e-3;
+    s.schedule.final = 1e-3;
+    s.schedule.warmup = 5;
+    s.schedule.constant = steps - 15;
+    s.schedule.decay = 10;
+    s.optimizer.rounding_seed = 3;
+    s.output.dir = dir_ + "/" + run;
+    s.output.save_every = 7;
+    s.output.validate_every = 20;
+    s.output.validate_sequences = 4;
+    return s;
+  }
+  static void train(const Settings& s, bool resume = false) {
+    const std::atomic<bool> stop = false;
+    Trainer(s, resume).run(stop);
+  }
+  std::string state(const std::string& run) const {
+    return io::read_file(dir_ + "/" + run + "/state.safetensors");
+  }
+  std::string weights(const std::string& run) const {
+    return io::read_file(dir_ + "/" + run + "/export/model.safetensors");
+  }
+  int64_t steps_logged(const std::string& run) const {
+    std::ifstream log(dir_ + "/" + run + "/log.jsonl");
+    int64_t lines = 0;
+    for (std::string line; std::getline(log, line);) ++lines;
+    return lines;
+  }
+
+  std::string dir_;
+};
+
+TEST_F(TrainerTest, LearnsWhatIsRegular) {
+  const Settings s = settings("run", 300);
+  train(s);
+  std::ifstream log(dir_ + "/run/log.jsonl");
+  std::string line, last;
+  while (std::getline(log, line)) {
+    if (line.find("\"validation_loss\"") != std::string::npos) last = line;
+  }
+  const double loss = std::stod(last.substr(last.find("\"validation_loss\":") + 18));
+  EXPECT_LT(loss, 1.0);  // it starts at ln 40 = 3.7; what remains is each run's first id
+}
+
+TEST_F(TrainerTest, ThreadsDoNotChangeABit) {
+  train(settings("one", 20, 1));
+  train(settings("three", 20, 3));
+  EXPECT_EQ(state("one"), state("three"));
+  EXPECT_EQ(weights("one"), weights("three"));
+}
+
+TEST_F(TrainerTest, KilledRunsGoOnByteForByte) {
+  constexpr int64_t kSteps = 200;
+  train(settings("whole", kSteps));
+  const Settings s = settings("killed", kSteps);
+  for (const int64_t at : {30, 80, 130}) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      try {
+        train(s, /*resume=*/true);
+      } catch (...) {
+        _exit(1);
+      }
+      _exit(0);
+    }
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (steps_logged("killed") < at && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    kill(child, SIGKILL);
+    int status = 0;
+    waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the run ended before it was killed";
+  }
+  train(s, /*resume=*/true);
+  EXPECT_EQ(state("whole"), state("killed"));
+  EXPECT_EQ(weights("whole"), weights("killed"));
+  EXPECT_EQ(steps_logged("whole"), steps_logged("killed"));
+}
+
+TEST_F(TrainerTest, RefusesToOverwriteARun) {
+  train(settings("run", 16));
+  EXPECT_THROW(train(settings("run", 16)), Error);
+}
+
+}  // namespace
+}  // namespace fathom::train
