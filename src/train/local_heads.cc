@@ -49,7 +49,8 @@ void start_local_heads(const ModelConfig& config, const Layout& layout, const Lo
   }
   read_common(params + layout.offset(p + "q_a_proj.weight"), kMagnitude);
   const double rank = static_cast<double>(config.q_lora_rank);
-  const double others = local.std * local.std * static_cast<double>(hidden);  // variance of the other latents
+  const double others =
+      local.std * local.std * static_cast<double>(hidden);  // variance of the other latents
   const double latent =
       kMagnitude / std::sqrt(((rank - 1) * others + kMagnitude * kMagnitude) / rank);
   float* q_b = params + layout.offset(p + "q_b_proj.weight");

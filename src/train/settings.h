@@ -86,8 +86,8 @@ struct Settings {
   uint64_t seed = 1;
   double init_std = 0.02;
   double embedding_std = 0;  // of the initial embedding; 0: init_std
-  int64_t local_heads = 0;  // of the first layer: start out looking 1, 2, ... tokens back
-  int threads = 0;          // 0: as many as the process may use
+  int64_t local_heads = 0;   // of the first layer: start out looking 1, 2, ... tokens back
+  int threads = 0;           // 0: as many as the process may use
   DataSettings data;
   BatchSettings batch;
   ScheduleSettings schedule;
