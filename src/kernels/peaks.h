@@ -15,7 +15,7 @@ struct PeakLoops {
   float (*bf16)(int64_t rounds);  ///< pairs of BF16 into F32; where the processor has none, f32
   int64_t f32_flops;
   int64_t bf16_flops;
-  /// Reads every byte once, in order. The size is a multiple of 1024 bytes.
+  /// Reads every byte once. The size is a multiple of 2048 bytes.
   uint64_t (*read)(std::span<const std::byte> memory);
 };
 
