@@ -72,6 +72,13 @@ int DraftPolicy::worth_trying(const Times& times) const {
   return expected_tokens(times, next) / guess > expected_tokens(times, times.best) / now ? next : 0;
 }
 
+bool DraftPolicy::affords_trial(const Times& times) const {
+  const double plain = round_seconds(times, 0);
+  // What a trial costs at worst, about: each round half a plain one more than it should.
+  const double cost = kTrialRounds * plain / 2;
+  return lost_ + cost <= kTrialShare * spent_ + kFirstTrial * plain;
+}
+
 int DraftPolicy::choose(int64_t sequences) {
   if (max_drafts_ == 0 || sequences == 0) return 0;
   Times& times = times_[bucket(sequences)];
@@ -81,15 +88,19 @@ int DraftPolicy::choose(int64_t sequences) {
   on_ = times.best > 0;
   if (times.best > 0 && times.rounds >= kPlainEvery) return 0;
   const int next = worth_trying(times);
-  const double plain = round_seconds(times, 0);
-  // What a trial costs at worst, about: each round half a plain one more than it should.
-  const double cost = kTrialRounds * plain / 2;
-  if (next > 0 && lost_ + cost <= kTrialShare * spent_ + kFirstTrial * plain) {
+  if (next > 0 && affords_trial(times)) {
     times.trying = next;
     times.trial_rounds = kTrialRounds;
     return next;
   }
   return times.best;
+}
+
+bool DraftPolicy::worth_tracking(int64_t sequences) const {
+  if (max_drafts_ == 0 || sequences == 0) return max_drafts_ > 0;
+  const Times& times = times_[bucket(sequences)];
+  const bool known = times.plain_rounds >= kPlainRounds && times.trial_rounds == 0;
+  return !known || times.best > 0 || affords_trial(times);
 }
 
 void DraftPolicy::observe(const Step& step) {

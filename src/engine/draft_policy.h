@@ -19,6 +19,10 @@ class DraftPolicy {
   /// Draft length for the next step of `sequences` that decode.
   int choose(int64_t sequences);
 
+  /// Whether the sequences of that step should go on keeping MTP's KV up to date: not where drafts
+  /// lose and the next trial has yet to be earned. Those that stop never speculate again.
+  bool worth_tracking(int64_t sequences) const;
+
   /// A step verified up to `drafts` for each of `sequences`, in `verify_seconds`, and made
   /// `new_tokens` in all; then `proposed` drafts for each were made in `draft_seconds`.
   struct Step {
@@ -60,6 +64,7 @@ class DraftPolicy {
   double round_seconds(const Times& times, int drafts) const;
   int best_known(const Times& times) const;
   int worth_trying(const Times& times) const;
+  bool affords_trial(const Times& times) const;
 
   const int max_drafts_;
   std::array<Times, kBuckets> times_;

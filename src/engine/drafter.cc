@@ -67,11 +67,7 @@ bool Drafter::run(std::span<Sequence* const> sequences, int drafts) {
   } catch (const std::exception& error) {
     // Drafts are only a help: these sequences go on without.
     spdlog::warn("speculation stops for {} requests: {}", rows_.size(), error.what());
-    for (Row& row : rows_) {
-      row.sequence->drafts_allowed = false;
-      row.sequence->drafts.clear();
-      row.sequence->hidden = {};
-    }
+    for (Row& row : rows_) row.sequence->stop_drafting();
   }
   return true;
 }

@@ -53,6 +53,12 @@ struct Sequence {
   bool done() const { return result.has_value(); }
   bool caches() const { return request.use_cache; }
 
+  void stop_drafting() {
+    drafts_allowed = false;
+    drafts.clear();
+    hidden = {};
+  }
+
   void finish(FinishReason reason, std::string error = {}) {
     if (!result) result = RequestResult{reason, {}, std::move(error)};
   }

@@ -194,6 +194,9 @@ void StepRunner::draft(const Plan& plan, DraftPolicy::Step step) {
   }
   const Time start = clock_.now();
   const int drafts = any ? policy_.choose(decoding) : 0;
+  if (any && !policy_.worth_tracking(decoding)) {
+    for (Sequence* sequence : sequences) sequence->stop_drafting();
+  }
   drafter_.run(sequences, drafts);
   step.draft_seconds = seconds_between(start, clock_.now());
   for (const Sequence* sequence : sequences) {
