@@ -6,8 +6,7 @@
 namespace fathom::cli {
 
 /// The directory of the embedded model: $FATHOM_MODEL, else models/fathom-10m beside the program's
-/// installation or source tree. Where there is none, a small stand-in of random weights with a
-/// byte-level tokenizer, made in the user's cache the first time; a line on stderr says so.
+/// installation or source tree. Throws Error(kNotFound) where there is none.
 std::string default_model_dir();
 
 }  // namespace fathom::cli

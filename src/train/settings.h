@@ -19,7 +19,7 @@ struct DataSettings {
   std::vector<SourceSettings> validation;
   int64_t sequence = 1024;         // tokens of a sequence
   bool use_mask = false;           // honour the bins' masks (SFT)
-  bool isolate_documents = false;  // attention does not cross an end-of-sentence token (SFT)
+  bool isolate_documents = false;  // attention ends at a begin-of-sentence token (SFT)
   std::string tokenizer;           // directory whose tokenizer files go into exports; may be empty
 };
 

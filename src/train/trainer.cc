@@ -119,7 +119,7 @@ void Trainer::gather_batch(int64_t sequences, StepBatch& batch) {
     int32_t start = 0;
     for (int64_t t = 0; t < seq; ++t) {
       if (settings_.data.isolate_documents) {
-        if (t > 0 && ids[t - 1] == config_.eos_token_id) start = static_cast<int32_t>(t);
+        if (ids[t] == config_.bos_token_id) start = static_cast<int32_t>(t);
         batch.segment[i * seq + t] = start;
       }
       batch.main_tokens += mask[t + 1];
