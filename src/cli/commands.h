@@ -10,6 +10,7 @@ namespace fathom::cli {
 
 // In the order of `fathom --help`. A new command is a line here and one in main.cc.
 void add_chat(CLI::App& app);
+void add_serve(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_tokenize(CLI::App& app);

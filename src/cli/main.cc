@@ -18,6 +18,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", FATHOM_VERSION);
   app.require_subcommand(1);
   fathom::cli::add_chat(app);
+  fathom::cli::add_serve(app);
   fathom::cli::add_generate(app);
   fathom::cli::add_inspect(app);
   fathom::cli::add_tokenize(app);

@@ -1,0 +1,221 @@
+#include "api/answer_run.h"
+
+#include <algorithm>
+
+#include "api/api_error.h"
+
+namespace fathom::api {
+namespace {
+
+constexpr const char* kCutShort = "insufficient_system_resource";
+
+}  // namespace
+
+Service::Run::Run(Service& service, Exchange& exchange, const Caller& caller, Task task)
+    : service_(service),
+      exchange_(exchange),
+      task_(std::move(task)),
+      bill_(service.ledger_, service.workers_, caller,
+            {.request_id = exchange.record.id,
+             .model = service.options_.model,
+             .prompt_tokens = task_.answer->prompt_tokens(),
+             .most_output = task_.answer->max_tokens() * task_.choices,
+             .grows = service.backend_.counts_tokens()}),
+      inbox_(std::make_shared<Inbox>(service.executor_)),
+      finish_reasons_(static_cast<size_t>(task_.choices)) {}
+
+asio::awaitable<void> Service::Run::start() {
+  co_await bill_.open();
+  std::exception_ptr refusal;
+  try {
+    task_.answer->start(inbox_);
+  } catch (...) {
+    refusal = std::current_exception();
+  }
+  if (!refusal) co_return;
+  const ledger::Tokens nothing;
+  const std::string outcome = "refused";
+  co_await bill_.settle(nothing, outcome);
+  std::rethrow_exception(refusal);
+}
+
+asio::awaitable<void> Service::Run::pump() {
+  const auto interval = service_.options_.keep_alive;
+  auto next_keep_alive = Inbox::Clock::now() + interval;
+  while (!result_) {
+    Inbox::Batch batch = co_await inbox_->take(next_keep_alive);
+    std::string out;
+    for (const AnswerEvent& event : batch.events) co_await take(event, out);
+    if (out.empty() && !batch.result && Inbox::Clock::now() >= next_keep_alive) {
+      out = task_.writer->keep_alive();
+    }
+    if (!out.empty() || Inbox::Clock::now() >= next_keep_alive) {
+      next_keep_alive = Inbox::Clock::now() + interval;
+    }
+    result_ = std::move(batch.result);
+    if (!left_ && !out.empty()) co_await send(out);
+    if (exchange_.connection.gone()) client_left();
+  }
+}
+
+asio::awaitable<void> Service::Run::take(const AnswerEvent& event, std::string& out) {
+  if (event.tokens > 0 && first_token_ == 0) first_token_ = exchange_.seconds();
+  if (left_ || spent_) co_return;
+  const int64_t output = delivered_ + event.tokens;
+  if (event.tokens > 0 && bill_.wants_cover(output)) {
+    const bool covered = co_await bill_.cover(output);
+    if (!covered) {
+      spend_out(out);
+      co_return;
+    }
+  }
+  delivered_ = output;
+  if (!event.finish_reason.empty()) finish_reasons_[event.choice] = event.finish_reason;
+  out += task_.writer->event(event);
+}
+
+// The balance does not reach for another token.
+void Service::Run::spend_out(std::string& out) {
+  spent_ = true;
+  stop();
+  for (int i = 0; i < static_cast<int>(finish_reasons_.size()); ++i) {
+    if (!finish_reasons_[i].empty()) continue;
+    finish_reasons_[i] = kCutShort;
+    AnswerEvent end;
+    end.choice = i;
+    end.finish_reason = kCutShort;
+    out += task_.writer->event(end);
+  }
+}
+
+asio::awaitable<void> Service::Run::send(std::string_view part) {
+  Connection& connection = exchange_.connection;
+  if (!connection.started()) {
+    exchange_.record.status = 200;
+    Response response;
+    response.content_type = task_.writer->content_type();
+    response.headers = {{"X-Request-Id", exchange_.record.id},
+                        {"Cache-Control", "no-cache"},
+                        {"X-Accel-Buffering", "no"}};
+    co_await connection.start(response);
+  }
+  co_await connection.write(part);
+}
+
+void Service::Run::stop() { task_.answer->cancel(); }
+
+void Service::Run::client_left() {
+  if (std::exchange(left_, true)) return;
+  stop();
+  inbox_->wake();
+}
+
+std::string Service::Run::outcome() const {
+  if (left_) return "disconnected";
+  if (spent_) return "balance_spent";
+  if (!result_ || result_->error) return "error";
+  if (result_->timed_out) return "timed_out";
+  return finish_reasons_[0];
+}
+
+asio::awaitable<void> Service::Run::settle() {
+  // An end-of-answer token has no event of its own.
+  int64_t completion = delivered_;
+  if (result_ && !left_ && !spent_ && result_->completion > delivered_) {
+    completion = result_->completion;
+    if (!co_await bill_.cover(completion)) completion = std::max(delivered_, bill_.covered());
+  }
+  // A prompt that no token came of costs nothing.
+  ledger::Tokens used;
+  if (result_ && result_->completion > 0) {
+    used = {result_->prompt_hit, result_->prompt_miss, completion};
+    result_->completion = completion;
+  }
+  observe(used);
+  const std::string how = outcome();
+  co_await bill_.settle(used, how);
+}
+
+void Service::Run::observe(const ledger::Tokens& used) {
+  RequestRecord& record = exchange_.record;
+  record.prompt_tokens = used.hit + used.miss;
+  record.cache_hit_tokens = used.hit;
+  record.completion_tokens = used.output;
+  record.first_token_seconds = first_token_;
+  record.outcome = outcome();
+  Metrics& metrics = service_.metrics_;
+  metrics.count_prompt(record.prompt_tokens, used.hit);
+  metrics.count_generated(used.output, result_ ? result_->draft_tokens : 0,
+                          result_ ? result_->accepted_tokens : 0);
+  if (used.output == 0) return;
+  const double seconds = exchange_.seconds();
+  metrics.observe_first_token(first_token_);
+  if (used.output > 1) {
+    metrics.observe_token((seconds - first_token_) / static_cast<double>(used.output - 1));
+  }
+  metrics.observe_request(seconds);
+}
+
+asio::awaitable<void> Service::Run::conclude() {
+  Connection& connection = exchange_.connection;
+  if (left_ || connection.gone()) {
+    exchange_.record.status = 499;  // nginx's word for it
+    co_return;
+  }
+  std::optional<ApiError> error;
+  if (result_->timed_out) {
+    error = overloaded("The answer took longer than the server allows");
+  } else if (result_->error) {
+    try {
+      std::rethrow_exception(result_->error);
+    } catch (const std::exception& problem) {
+      error = to_api_error(problem);
+      exchange_.record.error = problem.what();
+    }
+  }
+  if (error && !connection.started()) throw *error;
+  if (error && result_->timed_out) {
+    connection.close();
+  } else if (error) {
+    co_await connection.write(task_.writer->error(*error));
+    co_await connection.finish();
+  } else if (connection.started()) {
+    co_await connection.write(task_.writer->end(*result_));
+    co_await connection.finish();
+  } else {
+    const std::string body = task_.writer->end(*result_);
+    Response response;
+    response.content_type = task_.writer->content_type();
+    response.body = body;
+    response.headers = {{"X-Request-Id", exchange_.record.id}};
+    exchange_.record.status = 200;
+    co_await connection.send(response);
+  }
+}
+
+asio::awaitable<void> Service::answer(Exchange& exchange, const Caller& caller, Task task) {
+  Answer& answer = *task.answer;
+  Run run(*this, exchange, caller, std::move(task));
+  co_await run.start();
+  running_.insert(&run);
+  exchange.connection.watch([&run] { run.client_left(); });
+  std::exception_ptr failure;
+  try {
+    co_await run.pump();
+    co_await run_on(workers_, [&answer] { return answer.keep(), true; });
+  } catch (...) {
+    failure = std::current_exception();
+    run.stop();
+  }
+  co_await exchange.connection.unwatch();
+  running_.erase(&run);
+  co_await run.settle();
+  if (failure) std::rethrow_exception(failure);
+  co_await run.conclude();
+}
+
+void Service::cancel_all() {
+  for (Run* run : running_) run->stop();
+}
+
+}  // namespace fathom::api

@@ -1,0 +1,57 @@
+#include "api/bill.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "api/api_error.h"
+
+namespace fathom::api {
+namespace {
+
+// The first tokens that a hold covers, and how many more at a time (docs/formats/ledger.md).
+constexpr int64_t kFirstOutput = 256;
+
+}  // namespace
+
+Bill::Bill(ledger::Ledger& ledger, Workers& workers, const Caller& caller, BillTerms terms)
+    : ledger_(ledger), workers_(workers), key_(caller.key), terms_(std::move(terms)) {}
+
+boost::asio::awaitable<void> Bill::open() {
+  if (!key_) {
+    covered_ = std::numeric_limits<int64_t>::max();
+    co_return;
+  }
+  const int64_t first =
+      terms_.grows ? std::min(kFirstOutput, terms_.most_output) : terms_.most_output;
+  const ledger::HoldRequest request{.request_id = terms_.request_id,
+                                    .account_id = key_->account_id,
+                                    .key_id = key_->id,
+                                    .model = terms_.model,
+                                    .worst = {0, terms_.prompt_tokens, first},
+                                    .all_or_nothing = !terms_.grows};
+  const auto hold =
+      co_await run_on(workers_, [this, &request] { return ledger_.open_hold(request); });
+  if (!hold) throw insufficient_balance();
+  covered_ = hold->covered_output;
+}
+
+boost::asio::awaitable<bool> Bill::cover(int64_t output) {
+  if (!wants_cover(output)) co_return true;
+  const int64_t known = std::min(output, covered_);
+  const int64_t more = output > covered_ ? output - known + kFirstOutput : 0;
+  const ledger::Tokens used = {0, terms_.prompt_tokens, known};
+  covered_ = co_await run_on(
+      workers_, [this, used, more] { return ledger_.extend_hold(terms_.request_id, used, more); });
+  last_noted_ = known;
+  co_return output <= covered_;
+}
+
+boost::asio::awaitable<void> Bill::settle(const ledger::Tokens& used, const std::string& outcome) {
+  if (!key_) co_return;
+  co_await run_on(workers_, [this, &used, &outcome] {
+    ledger_.settle(terms_.request_id, used, outcome);
+    return true;
+  });
+}
+
+}  // namespace fathom::api

@@ -1,0 +1,61 @@
+// What one request may spend, and what it spent.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+
+#include "api/workers.h"
+#include "ledger/ledger.h"
+
+namespace fathom::api {
+
+/// Who asks. Nobody in particular where no key is needed.
+struct Caller {
+  std::optional<ledger::ApiKey> key;
+  /// Requests of one user share a turn in the engine's queue.
+  std::string user() const { return key ? std::to_string(key->account_id) : std::string(); }
+};
+
+struct BillTerms {
+  std::string request_id;
+  std::string model;
+  int64_t prompt_tokens = 0;
+  int64_t most_output = 0;  ///< of all choices
+  bool grows = true;        ///< covers the output bit by bit; else all of it from the start
+};
+
+/// A request's hold in the ledger, from before the work to the charge. Without a key nothing is
+/// held or charged and everything is covered.
+class Bill {
+ public:
+  Bill(ledger::Ledger& ledger, Workers& workers, const Caller& caller, BillTerms terms);
+
+  /// Throws ApiError 402 when the balance does not reach.
+  boost::asio::awaitable<void> open();
+  /// cover(output) has something to do; otherwise `output` tokens in all may be given out.
+  bool wants_cover(int64_t output) const {
+    return output > covered_ || (key_ && terms_.grows && output - last_noted_ >= kNoteEvery);
+  }
+  /// Whether `output` tokens in all may be given out. Covers more of them as it goes, and notes
+  /// what was used.
+  boost::asio::awaitable<bool> cover(int64_t output);
+  int64_t covered() const { return covered_; }
+  /// Charges. To be called once for each open().
+  boost::asio::awaitable<void> settle(const ledger::Tokens& used, const std::string& outcome);
+
+ private:
+  /// What was used is noted this often, so that a server that dies leaves little uncharged.
+  static constexpr int64_t kNoteEvery = 64;
+
+  ledger::Ledger& ledger_;
+  Workers& workers_;
+  const std::optional<ledger::ApiKey> key_;
+  const BillTerms terms_;
+  int64_t covered_ = 0;
+  int64_t last_noted_ = 0;
+};
+
+}  // namespace fathom::api

@@ -1,0 +1,152 @@
+// The bodies of chat answers.
+#include <utility>
+#include <vector>
+
+#include "api/answer_bodies.h"
+#include "ledger/api_key.h"
+
+namespace fathom::api {
+namespace {
+
+Json bytes_of(const std::string& token) {
+  Json bytes = Json::array();
+  for (const char c : token) bytes.push_back(static_cast<unsigned char>(c));
+  return bytes;
+}
+
+Json logprobs_json(const std::vector<TextLogprob>& tokens) {
+  Json content = Json::array();
+  for (const TextLogprob& token : tokens) {
+    Json top = Json::array();
+    for (const auto& [text, logprob] : token.top) {
+      top.push_back({{"token", text}, {"logprob", logprob}, {"bytes", bytes_of(text)}});
+    }
+    content.push_back({{"token", token.token},
+                       {"logprob", token.logprob},
+                       {"bytes", bytes_of(token.token)},
+                       {"top_logprobs", std::move(top)}});
+  }
+  return {{"content", std::move(content)}};
+}
+
+std::string new_call_id(int index) {
+  return "call_" + std::to_string(index) + "_" + ledger::new_uuid();
+}
+
+class ChatStream final : public EventStream {
+ public:
+  ChatStream(const AnswerHead& head, const ChatRequest& request)
+      : EventStream(head, "chat.completion.chunk", request.generation.include_usage),
+        begun_(static_cast<size_t>(request.generation.n), false) {}
+
+  std::string event(const AnswerEvent& event) override {
+    const bool ends = !event.finish_reason.empty();
+    if (event.text.empty() && event.calls.empty() && event.logprobs.empty() && !ends) return "";
+    std::string out;
+    if (!begun_[event.choice]) {
+      begun_[event.choice] = true;
+      out += chunk(choice(event.choice, {{"role", "assistant"}, {"content", ""}}));
+    }
+    Json delta = Json::object();
+    if (!event.text.empty()) delta["content"] = event.text;
+    if (!event.calls.empty()) delta["tool_calls"] = calls(event.calls);
+    if (!delta.empty() || !event.logprobs.empty()) {
+      if (delta.empty()) delta["content"] = "";
+      out += chunk(choice(event.choice, std::move(delta), event.logprobs));
+    }
+    if (ends) {
+      Json last = choice(event.choice, {{"content", ""}});
+      last["finish_reason"] = event.finish_reason;
+      out += chunk(last);
+    }
+    return out;
+  }
+
+ private:
+  static Json choice(int index, Json delta, const std::vector<TextLogprob>& logprobs = {}) {
+    return {{"index", index},
+            {"delta", std::move(delta)},
+            {"logprobs", logprobs.empty() ? Json() : logprobs_json(logprobs)},
+            {"finish_reason", nullptr}};
+  }
+
+  static Json calls(const std::vector<text::ToolCallDelta>& deltas) {
+    Json list = Json::array();
+    for (const text::ToolCallDelta& delta : deltas) {
+      Json call = {{"index", delta.index}};
+      if (!delta.name.empty()) {
+        call["id"] = new_call_id(delta.index);
+        call["type"] = "function";
+        call["function"]["name"] = delta.name;
+      }
+      call["function"]["arguments"] = delta.arguments;
+      list.push_back(std::move(call));
+    }
+    return list;
+  }
+
+  std::vector<bool> begun_;  // by choice: its role was told
+};
+
+class ChatWhole final : public WholeBody {
+ public:
+  ChatWhole(AnswerHead head, const ChatRequest& request)
+      : WholeBody(std::move(head)), choices_(static_cast<size_t>(request.generation.n)) {}
+
+  std::string event(const AnswerEvent& event) override {
+    Choice& choice = choices_[event.choice];
+    choice.text += event.text;
+    for (const text::ToolCallDelta& delta : event.calls) {
+      if (choice.calls.size() <= static_cast<size_t>(delta.index)) {
+        choice.calls.resize(delta.index + 1);
+      }
+      choice.calls[delta.index].name += delta.name;
+      choice.calls[delta.index].arguments += delta.arguments;
+    }
+    choice.logprobs.insert(choice.logprobs.end(), event.logprobs.begin(), event.logprobs.end());
+    if (!event.finish_reason.empty()) choice.finish_reason = event.finish_reason;
+    return "";
+  }
+
+  std::string end(const AnswerResult& result) override {
+    Json list = Json::array();
+    for (size_t i = 0; i < choices_.size(); ++i) list.push_back(choice_json(i));
+    return dump_json(body(result, "chat.completion", std::move(list)));
+  }
+
+ private:
+  struct Choice {
+    std::string text;
+    std::vector<text::ToolCallDelta> calls;
+    std::vector<TextLogprob> logprobs;
+    std::string finish_reason;
+  };
+
+  Json choice_json(size_t index) const {
+    const Choice& choice = choices_[index];
+    Json message = {{"role", "assistant"}, {"content", choice.text}};
+    for (size_t i = 0; i < choice.calls.size(); ++i) {
+      const text::ToolCallDelta& call = choice.calls[i];
+      message["tool_calls"].push_back(
+          {{"index", i},
+           {"id", new_call_id(static_cast<int>(i))},
+           {"type", "function"},
+           {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+    }
+    return {{"index", index},
+            {"message", std::move(message)},
+            {"logprobs", choice.logprobs.empty() ? Json() : logprobs_json(choice.logprobs)},
+            {"finish_reason", choice.finish_reason}};
+  }
+
+  std::vector<Choice> choices_;
+};
+
+}  // namespace
+
+std::unique_ptr<AnswerWriter> chat_writer(AnswerHead head, const ChatRequest& request) {
+  if (request.generation.stream) return std::make_unique<ChatStream>(head, request);
+  return std::make_unique<ChatWhole>(std::move(head), request);
+}
+
+}  // namespace fathom::api

@@ -1,0 +1,87 @@
+#include "api/http/transport.h"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+namespace fathom::api {
+namespace {
+
+using asio::ip::tcp;
+
+auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
+
+class Plain final : public Transport {
+ public:
+  explicit Plain(tcp::socket socket) : socket_(std::move(socket)) {}
+
+  asio::awaitable<void> handshake(error_code& error) override {
+    error = {};
+    co_return;
+  }
+  asio::awaitable<size_t> read_some(asio::mutable_buffer buffer, error_code& error) override {
+    co_return co_await socket_.async_read_some(buffer, into(error));
+  }
+  asio::awaitable<void> write(asio::const_buffer buffer, error_code& error) override {
+    co_await asio::async_write(socket_, buffer, into(error));
+  }
+  asio::awaitable<void> shutdown() override {
+    error_code ignored;
+    socket_.shutdown(tcp::socket::shutdown_send, ignored);
+    co_return;
+  }
+  void close() override {
+    error_code ignored;
+    socket_.close(ignored);
+  }
+  void cancel() override {
+    error_code ignored;
+    socket_.cancel(ignored);
+  }
+
+ private:
+  tcp::socket socket_;
+};
+
+class Tls final : public Transport {
+ public:
+  Tls(tcp::socket socket, asio::ssl::context& context) : stream_(std::move(socket), context) {}
+
+  asio::awaitable<void> handshake(error_code& error) override {
+    co_await stream_.async_handshake(asio::ssl::stream_base::server, into(error));
+  }
+  asio::awaitable<size_t> read_some(asio::mutable_buffer buffer, error_code& error) override {
+    co_return co_await stream_.async_read_some(buffer, into(error));
+  }
+  asio::awaitable<void> write(asio::const_buffer buffer, error_code& error) override {
+    co_await asio::async_write(stream_, buffer, into(error));
+  }
+  asio::awaitable<void> shutdown() override {
+    error_code ignored;
+    co_await stream_.async_shutdown(into(ignored));
+  }
+  void close() override {
+    error_code ignored;
+    stream_.lowest_layer().close(ignored);
+  }
+  void cancel() override {
+    error_code ignored;
+    stream_.lowest_layer().cancel(ignored);
+  }
+
+ private:
+  asio::ssl::stream<tcp::socket> stream_;
+};
+
+}  // namespace
+
+std::unique_ptr<Transport> plain_transport(tcp::socket socket) {
+  return std::make_unique<Plain>(std::move(socket));
+}
+
+std::unique_ptr<Transport> tls_transport(tcp::socket socket, asio::ssl::context& context) {
+  return std::make_unique<Tls>(std::move(socket), context);
+}
+
+}  // namespace fathom::api

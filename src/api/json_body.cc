@@ -1,0 +1,57 @@
+#include "api/json_body.h"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "api/api_error.h"
+#include "text/utf8.h"
+
+namespace fathom::api {
+namespace {
+
+ApiError not_json(const std::string& problem) {
+  return invalid_request("Failed to parse the request body as JSON: " + problem);
+}
+
+/// "expected `,` at line 1 column 5" out of nlohmann's own words.
+std::string problem_of(const nlohmann::json::parse_error& error) {
+  const std::string what = error.what();
+  const size_t at = what.find("] ");
+  return at == std::string::npos ? what : what.substr(at + 2);
+}
+
+}  // namespace
+
+Json parse_body(std::string_view body) {
+  if (const size_t at = text::find_invalid_utf8(body); at != std::string_view::npos) {
+    throw not_json(fmt::format("byte {} is not valid UTF-8", at));
+  }
+  std::vector<size_t> keys;  // of the objects that are open
+  const auto watch = [&](int depth, Json::parse_event_t event, Json&) {
+    if (depth > kMaxJsonDepth) {
+      throw not_json(fmt::format("nested deeper than {} levels", kMaxJsonDepth));
+    }
+    if (event == Json::parse_event_t::object_start) keys.push_back(0);
+    if (event == Json::parse_event_t::object_end && !keys.empty()) keys.pop_back();
+    if (event == Json::parse_event_t::key && !keys.empty() && ++keys.back() > kMaxJsonKeys) {
+      throw not_json(fmt::format("an object of more than {} keys", kMaxJsonKeys));
+    }
+    return true;
+  };
+  Json parsed;
+  try {
+    parsed = Json::parse(body, watch);
+  } catch (const nlohmann::json::exception& error) {
+    const auto* syntax = dynamic_cast<const nlohmann::json::parse_error*>(&error);
+    throw not_json(syntax ? problem_of(*syntax) : "a number is out of range");
+  }
+  if (!parsed.is_object()) throw not_json("expected an object");
+  return parsed;
+}
+
+std::string dump_json(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace fathom::api
