@@ -193,7 +193,7 @@ class Runs(Workspace):
 
 class Perplexity(Workspace):
     def test_is_what_the_logits_say(self):
-        """The stand-in model: a few random weights and a tokenizer."""
+        """Of the embedded model."""
         cache = dict(os.environ, XDG_CACHE_HOME=str(self.dir / "cache"))
         text = "The ferry left at dawn; 渡船 was late.\n" * 3
         (self.dir / "text.txt").write_text(text)
