@@ -35,10 +35,10 @@ bin heldout 1 heldout.jsonl
 bin drills 5 drills.jsonl
 bin text 1 "$text/glosses.jsonl" "$text/poems.jsonl" "$text/names.jsonl" --split train --fim 0.1
 
-# Three parts of one run: each goes on from the state of the one before.
+# Four parts of one run: each goes on from the state of the one before.
 cp "$root"/models/configs/embedded.json .
 cp "$root"/models/configs/fathom-10m/*.toml .
-for part in 1-begin 2-drills 3-lessons; do
+for part in 1-begin 2-drills 3-lessons 4-turns; do
   "$fathom" train "$part.toml" --resume
 done
 echo "$run/run/export"
