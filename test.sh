@@ -7,6 +7,7 @@ cd "$(dirname "$0")"
 preset="${1:-release}"
 scripts/install_packages.sh --tests
 python3 scripts/check_includes.py
+scripts/check_format.sh
 scripts/build_web.sh
 cmake --preset "$preset" -DFATHOM_TESTS=ON >/dev/null
 cmake --build --preset "$preset"

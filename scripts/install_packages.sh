@@ -10,7 +10,7 @@ packages=(
   libopenmpi-dev openmpi-bin
 )
 if [[ "${1:-}" == --tests ]]; then
-  packages+=(nodejs npm postgresql bubblewrap chromium-headless-shell curl openssl)
+  packages+=(nodejs npm postgresql bubblewrap chromium-headless-shell curl openssl clang-format)
 fi
 
 missing=()

@@ -21,8 +21,8 @@ enum class ErrorKind {
   kCancelled,    ///< the user stopped it (exit 130)
 };
 
-/// Carries one line: where, what was found, what was expected. Thrown at the place that knows, caught
-/// in `main`, in the request handler and at a thread's entry.
+/// Carries one line: where, what was found, what was expected. Thrown at the place that knows,
+/// caught in `main`, in the request handler and at a thread's entry.
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
