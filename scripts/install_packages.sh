@@ -5,7 +5,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build ccache lld git python3 ca-certificates
   libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libtomlplusplus-dev
-  libboost1.81-dev libssl-dev libsqlite3-dev libpq-dev librocksdb-dev prometheus-cpp-dev
+  libboost1.81-dev libssl-dev libsqlite3-dev libpq-dev prometheus-cpp-dev
   libicu-dev libnuma-dev libhwloc-dev libedit-dev libgtest-dev libgmock-dev libbenchmark-dev
   libopenmpi-dev openmpi-bin
 )
