@@ -27,7 +27,7 @@ constexpr const char* kHelp =
     "  /save FILE      write the conversation as JSON\n"
     "  /load FILE      read one\n"
     "  /quit           leave; so does Ctrl-D\n"
-    "  Ctrl-C          stop the answer\n";
+    "  Ctrl-C          stop the answer, or drop the line\n";
 
 struct Options {
   ModelOptions model;
@@ -142,12 +142,12 @@ class Chat {
     request.max_tokens = std::min(max_tokens_, room);
     request.sampling = sampling_;
     request.stop_ids = session_.stop_ids();
-    const InterruptScope interrupt;
+    interrupt_.clear();
     const auto print = [](std::string_view piece) {
       std::fwrite(piece.data(), 1, piece.size(), stdout);
       std::fflush(stdout);
     };
-    return generate(session_, request, print, interrupt.flag());
+    return generate(session_, request, print, interrupt_.flag());
   }
 
   void dim() const {
@@ -163,6 +163,7 @@ class Chat {
   int64_t max_tokens_;
   bool colour_;
   Conversation conversation_;
+  InterruptScope interrupt_;
 };
 
 }  // namespace

@@ -119,10 +119,11 @@ std::string_view finish_reason_name(FinishReason reason) {
 }
 
 InterruptScope::InterruptScope() {
-  interrupt_flag = false;
+  clear();
   previous_ = std::signal(SIGINT, [](int) { interrupt_flag = true; });
 }
 InterruptScope::~InterruptScope() { std::signal(SIGINT, previous_); }
 const std::atomic<bool>& InterruptScope::flag() const { return interrupt_flag; }
+void InterruptScope::clear() { interrupt_flag = false; }
 
 }  // namespace fathom::cli

@@ -48,6 +48,7 @@ class InterruptScope {
   InterruptScope(const InterruptScope&) = delete;
   InterruptScope& operator=(const InterruptScope&) = delete;
   const std::atomic<bool>& flag() const;
+  void clear();
 
  private:
   void (*previous_)(int);

@@ -4,8 +4,6 @@
 #include <unistd.h>
 
 #include <clocale>
-#include <csetjmp>
-#include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <utility>
@@ -21,6 +19,9 @@ LineReader::LineReader(std::string history_file)
     : history_file_(std::move(history_file)), terminal_(isatty(STDIN_FILENO) != 0) {
   if (!terminal_) return;
   std::setlocale(LC_CTYPE, "");
+  rl_initialize();
+  rl_parse_and_bind("setty -d intr=");
+  rl_parse_and_bind("bind ^C ed-start-over");
   using_history();
   stifle_history(kHistoryLines);
   if (!history_file_.empty()) read_history(history_file_.c_str());

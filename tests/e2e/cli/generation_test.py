@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 
@@ -135,12 +136,27 @@ class Terminal:
         text, self.seen = self.seen[:found.end()], self.seen[found.end():]
         return text
 
+    def prompt(self):
+        """Waits until the program listens: what is typed before that is the terminal's."""
+        self.until(rb"> ")
+        self.editing(True)
+
+    def editing(self, wanted):
+        """Waits until the program edits a line, or does not."""
+        end = time.monotonic() + LIMIT
+        while bool(termios.tcgetattr(self.fd)[3] & termios.ICANON) == wanted:
+            if time.monotonic() > end:
+                raise AssertionError(f"editing is not {wanted}: {self.seen}")
+            time.sleep(0.01)
+
     def close(self):
-        """The exit status."""
+        """The exit status. A program that goes on for too long is hung up."""
+        end = time.monotonic() + LIMIT
         try:
-            while os.read(self.fd, 4096):
-                pass
-        except OSError:
+            while time.monotonic() < end:
+                if select.select([self.fd], [], [], 1)[0] and not os.read(self.fd, 4096):
+                    break
+        except OSError:  # nobody is at the other end any more
             pass
         os.close(self.fd)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
@@ -153,13 +169,13 @@ class Chat(SmallModel):
     def open(self, *args):
         terminal = Terminal("chat", self.model, *args, home=self.dir)
         terminal.until(rb"/help for commands")
-        terminal.until(rb"> ")
+        terminal.prompt()
         return terminal
 
     def turn(self, terminal, text):
         terminal.send(text + "\n")
         found = re.search(STATISTICS, terminal.until(STATISTICS))
-        terminal.until(rb"> ")
+        terminal.prompt()
         return int(found[1]), int(found[2]), int(found[3]), found[4]
 
     def test_a_second_turn_takes_the_first_from_the_cache(self):
@@ -176,12 +192,15 @@ class Chat(SmallModel):
     def test_ctrl_c_stops_an_answer_and_the_conversation_goes_on(self):
         terminal = self.open("-n", 3500, "--seed", 4)
         terminal.send("Count.\n")
-        terminal.until(rb"Count\.\r?\n.")
+        terminal.editing(False)
         terminal.send("\x03")
         found = re.search(STATISTICS, terminal.until(STATISTICS))
         if int(found[1]) > 3000:
             self.fail("Ctrl-C went unheard")
-        terminal.until(rb"> ")
+        terminal.prompt()
+        terminal.send("dropped\x03/system kept\n")  # at the prompt it drops the line
+        terminal.until(rb"system message set")
+        terminal.prompt()
         terminal.send("/quit\n")
         self.assertEqual(terminal.close(), 0)
 
@@ -201,7 +220,7 @@ class Chat(SmallModel):
         terminal.until(rb"no command /nonsense")
         terminal.send("/load /nowhere\n")
         terminal.until(rb"/nowhere")
-        terminal.until(rb"> ")
+        terminal.prompt()
         terminal.send("\x04")
         self.assertEqual(terminal.close(), 0)
 
