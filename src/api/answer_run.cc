@@ -60,6 +60,7 @@ asio::awaitable<void> Service::Run::pump() {
 
 asio::awaitable<void> Service::Run::take(const AnswerEvent& event, std::string& out) {
   if (event.tokens > 0 && first_token_ == 0) first_token_ = exchange_.seconds();
+  if (event.prompt) bill_.know_prompt({event.prompt->hit, event.prompt->miss, 0});
   if (left_ || spent_) co_return;
   const int64_t output = delivered_ + event.tokens;
   if (event.tokens > 0 && bill_.wants_cover(output)) {
@@ -119,11 +120,15 @@ std::string Service::Run::outcome() const {
 }
 
 asio::awaitable<void> Service::Run::settle() {
-  // An end-of-answer token has no event of its own.
+  // The end knows best: an end-of-answer token has no event of its own, and another server may
+  // have counted fewer than its chunks made us think.
   int64_t completion = delivered_;
-  if (result_ && !left_ && !spent_ && result_->completion > delivered_) {
+  if (result_ && !left_ && !spent_) {
     completion = result_->completion;
-    if (!co_await bill_.cover(completion)) completion = std::max(delivered_, bill_.covered());
+    if (completion > delivered_) {
+      const bool covered = co_await bill_.cover(completion);
+      if (!covered) completion = std::max(delivered_, bill_.covered());
+    }
   }
   // A prompt that no token came of costs nothing.
   ledger::Tokens used;

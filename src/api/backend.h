@@ -25,14 +25,23 @@ struct TextLogprob {
   std::vector<std::pair<std::string, float>> top;
 };
 
+/// What the context cache had of a prompt, in tokens. hit + miss is the prompt.
+struct PromptUse {
+  int64_t hit = 0;
+  int64_t miss = 0;
+};
+
 /// The next part of one choice, or its end.
 struct AnswerEvent {
   int choice = 0;
   std::string text;
+  std::string reasoning;  ///< of models that think before they answer
   std::vector<text::ToolCallDelta> calls;
   std::vector<TextLogprob> logprobs;
   int64_t tokens = 0;         ///< output tokens that this part stands for
   std::string finish_reason;  ///< the API's word; empty while the choice goes on
+  /// Told once, as soon as it is known.
+  std::optional<PromptUse> prompt = std::nullopt;
 };
 
 /// How an answer ended. `completion` and what follows are sums over the choices.

@@ -14,7 +14,11 @@ constexpr int64_t kFirstOutput = 256;
 }  // namespace
 
 Bill::Bill(ledger::Ledger& ledger, Workers& workers, const Caller& caller, BillTerms terms)
-    : ledger_(ledger), workers_(workers), key_(caller.key), terms_(std::move(terms)) {}
+    : ledger_(ledger),
+      workers_(workers),
+      key_(caller.key),
+      terms_(std::move(terms)),
+      prompt_{0, terms_.prompt_tokens, 0} {}
 
 boost::asio::awaitable<void> Bill::open() {
   if (!key_) {
@@ -35,14 +39,23 @@ boost::asio::awaitable<void> Bill::open() {
   covered_ = hold->covered_output;
 }
 
+void Bill::know_prompt(const ledger::Tokens& prompt) {
+  prompt_ = prompt;
+  prompt_unnoted_ = true;
+}
+
 boost::asio::awaitable<bool> Bill::cover(int64_t output) {
-  if (!wants_cover(output)) co_return true;
-  const int64_t known = std::min(output, covered_);
-  const int64_t more = output > covered_ ? output - known + kFirstOutput : 0;
-  const ledger::Tokens used = {0, terms_.prompt_tokens, known};
-  covered_ = co_await run_on(
-      workers_, [this, used, more] { return ledger_.extend_hold(terms_.request_id, used, more); });
-  last_noted_ = known;
+  // A second time only where a prompt that turned out larger than the hold took from the output.
+  for (int tries = 0; tries < 2 && wants_cover(output); ++tries) {
+    const int64_t known = std::min(output, covered_);
+    const int64_t more = output > covered_ ? output - known + kFirstOutput : 0;
+    const ledger::Tokens used = {prompt_.hit, prompt_.miss, known};
+    covered_ = co_await run_on(workers_, [this, used, more] {
+      return ledger_.extend_hold(terms_.request_id, used, more);
+    });
+    last_noted_ = known;
+    prompt_unnoted_ = false;
+  }
   co_return output <= covered_;
 }
 

@@ -35,9 +35,12 @@ class Bill {
 
   /// Throws ApiError 402 when the balance does not reach.
   boost::asio::awaitable<void> open();
+  /// What the cache had of the prompt, once it is known: until then all of it counts as missed.
+  void know_prompt(const ledger::Tokens& prompt);
   /// cover(output) has something to do; otherwise `output` tokens in all may be given out.
   bool wants_cover(int64_t output) const {
-    return output > covered_ || (key_ && terms_.grows && output - last_noted_ >= kNoteEvery);
+    const bool notes = prompt_unnoted_ || output - last_noted_ >= kNoteEvery;
+    return output > covered_ || (key_ && terms_.grows && notes);
   }
   /// Whether `output` tokens in all may be given out. Covers more of them as it goes, and notes
   /// what was used.
@@ -54,6 +57,8 @@ class Bill {
   Workers& workers_;
   const std::optional<ledger::ApiKey> key_;
   const BillTerms terms_;
+  ledger::Tokens prompt_;        // no output in it
+  bool prompt_unnoted_ = false;  // it became known, and the ledger does not know it
   int64_t covered_ = 0;
   int64_t last_noted_ = 0;
 };

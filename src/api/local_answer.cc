@@ -47,13 +47,21 @@ class LocalAnswer::Choices {
 
 class LocalAnswer::Sink final : public TokenSink {
  public:
-  Sink(std::shared_ptr<Choices> choices, int index, const ChoiceTextOptions& options)
-      : choices_(std::move(choices)), index_(index), text_(options) {}
+  Sink(std::shared_ptr<Choices> choices, int index, const LocalAnswerPlan& plan)
+      : choices_(std::move(choices)),
+        index_(index),
+        prompt_tokens_(std::ssize(plan.prompt.ids)),
+        text_(plan.text) {}
+
+  void on_prompt(int64_t cached) override { cached_ = cached; }
 
   bool on_token(const GeneratedToken& token) override {
     ids_.push_back(token.id);
     AnswerEvent event = text_.push(token);
     event.choice = index_;
+    // Of several choices the first is charged for the prompt.
+    if (cached_ && index_ == 0) event.prompt = PromptUse{*cached_, prompt_tokens_ - *cached_};
+    cached_.reset();
     choices_->push(std::move(event));
     return !text_.stopped();
   }
@@ -70,6 +78,8 @@ class LocalAnswer::Sink final : public TokenSink {
  private:
   std::shared_ptr<Choices> choices_;
   const int index_;
+  const int64_t prompt_tokens_;
+  std::optional<int64_t> cached_;  // told with the first token
   ChoiceText text_;
   std::vector<int32_t> ids_;
 };
@@ -143,8 +153,8 @@ void LocalAnswer::start(std::shared_ptr<AnswerReceiver> receiver) {
   choices_ = std::make_shared<Choices>(gate, plan_.choices);
   try {
     for (int64_t i = 0; i < plan_.choices; ++i) {
-      ids_.push_back(engine_.submit(
-          make_request(i), std::make_shared<Sink>(choices_, static_cast<int>(i), plan_.text)));
+      ids_.push_back(engine_.submit(make_request(i),
+                                    std::make_shared<Sink>(choices_, static_cast<int>(i), plan_)));
     }
   } catch (...) {
     cancel();

@@ -81,6 +81,9 @@ struct RequestResult {
 class TokenSink {
  public:
   virtual ~TokenSink() = default;
+  /// The prompt is computed, but for `cached` tokens that the cache had. At most once, before the
+  /// first token.
+  virtual void on_prompt(int64_t /*cached*/) {}
   /// False ends the request with kStop; this token counts, later ones are not made.
   virtual bool on_token(const GeneratedToken& token) = 0;
   /// The last call for the request, exactly once.

@@ -160,7 +160,10 @@ bool StepRunner::draw(Sequence& sequence, std::span<const float> logits) {
 
 bool StepRunner::accept(Sequence& sequence, const GeneratedToken& token) {
   const Request& request = sequence.request;
-  if (sequence.usage.completion_tokens++ == 0) sequence.first_token = clock_.now();
+  if (sequence.usage.completion_tokens++ == 0) {
+    sequence.first_token = clock_.now();
+    sequence.sink->on_prompt(sequence.usage.cache_hit_tokens);
+  }
   ++report_.new_tokens;
   sequence.tokens.push_back(token.id);
   if (request.sampling.frequency_penalty != 0 || request.sampling.presence_penalty != 0) {

@@ -229,6 +229,7 @@ inline bool EchoEngine::emit(Sequence& sequence) {
   Usage& usage = sequence.usage;
   const auto made = static_cast<size_t>(usage.completion_tokens);
   if (sequence.fails && made == 3) return finish(sequence, FinishReason::kError, "as scripted");
+  if (made == 0) sequence.sink->on_prompt(usage.cache_hit_tokens);
   ++usage.completion_tokens;
   if (made == sequence.script.size()) return finish(sequence, FinishReason::kStop);
   const int32_t id = sequence.script[made];

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { account, customer, post, run, say, scratch, startScripted } from '../harness/server.mjs';
+import { account, chat, customer, post, run, say, scratch, startScripted } from '../harness/server.mjs';
 
+const nano = (text) => BigInt(text.replace('.', ''));
 const kKills = process.env.FATHOM_LONG_TESTS ? 500 : 3;
 
 test(`${kKills} kills in the middle of streams`, async (t) => {
@@ -33,9 +34,34 @@ test(`${kKills} kills in the middle of streams`, async (t) => {
   const lines = JSON.parse(run('account', 'usage', 'ann', '--json', '--ledger', ledger));
   const requests = lines.reduce((sum, line) => sum + line.requests, 0);
   assert.ok(requests >= begun && requests <= 4 * kKills, `${requests} of ${begun}`);
-  const nano = (text) => BigInt(text.replace('.', ''));
   const charged = lines.reduce((sum, line) => sum + nano(line.cost), 0n);
   assert.equal(nano(total_balance), BigInt(start) - charged);
   assert.ok(nano(granted_balance) >= 0n);
   await server.stop();
+});
+
+test('a request that a kill cut off is charged for what the cache had of its prompt', async (t) => {
+  const ledger = join(scratch(t), 'ledger.db');
+  const key = customer(ledger, 'ann', { paid: '1' });
+  const question = 'q'.repeat(300);
+  const server = await startScripted(t, {}, ledger);
+  await chat(server, question, {}, { key });
+  const paid = 1_000_000_000n - nano(account(ledger, 'ann').total_balance);
+  const body = say(question, { stream: true, messages: [{ role: 'user', content: question }, { role: 'assistant', content: 'q' }, { role: 'user', content: `[[slow 30]]${'x'.repeat(900)}` }] });
+  const response = await post(server, '/chat/completions', body, { key });
+  const reader = response.body.getReader();
+  await reader.read(); // one token is enough: by then the ledger knows
+  await server.stop('SIGKILL');
+  const next = await startScripted(t, {}, ledger);
+  for (let i = 0; i < 200 && Number(account(ledger, 'ann').held) > 0; ++i) await new Promise((r) => setTimeout(r, 50));
+  const [line] = JSON.parse(run('account', 'usage', 'ann', '--json', '--ledger', ledger));
+  assert.equal(line.requests, 2);
+  assert.equal(line.prompt_cache_hit_tokens, 256, JSON.stringify(line)); // of the first's prompt, in the second
+  const lost = nano(line.cost) - paid;
+  const first = 303n;
+  const misses = BigInt(line.prompt_cache_miss_tokens) - first;
+  const output = BigInt(line.completion_tokens) - 301n;
+  assert.equal(lost, 256n * 500n + misses * 2000n + output * 8000n);
+  assert.equal(nano(account(ledger, 'ann').total_balance), 1_000_000_000n - nano(line.cost));
+  await next.stop();
 });
