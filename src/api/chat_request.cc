@@ -71,7 +71,7 @@ ChatMessage read_message(const Json& entry, const std::string& path) {
   if (message.role == Role::kAssistant) message.tool_calls = read_calls(fields);
   message.content = read_content(fields, !message.tool_calls.empty());
   message.name = fields.string("name").value_or("");
-  if (message.role == Role::kTool) fields.need_string("tool_call_id");
+  if (message.role == Role::kTool) message.tool_call_id = fields.need_string("tool_call_id");
   return message;
 }
 

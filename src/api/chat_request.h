@@ -22,6 +22,7 @@ struct ChatMessage {
   std::string content;  ///< text parts joined
   std::string name;
   std::vector<RequestedCall> tool_calls;  ///< of an assistant's message
+  std::string tool_call_id;               ///< of a tool's
 };
 
 enum class ResponseFormat { kText, kJsonObject, kJsonSchema };

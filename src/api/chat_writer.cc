@@ -41,13 +41,15 @@ class ChatStream final : public EventStream {
 
   std::string event(const AnswerEvent& event) override {
     const bool ends = !event.finish_reason.empty();
-    if (event.text.empty() && event.calls.empty() && event.logprobs.empty() && !ends) return "";
+    const bool says = !event.text.empty() || !event.reasoning.empty() || !event.calls.empty();
+    if (!says && event.logprobs.empty() && !ends) return "";
     std::string out;
     if (!begun_[event.choice]) {
       begun_[event.choice] = true;
       out += chunk(choice(event.choice, {{"role", "assistant"}, {"content", ""}}));
     }
     Json delta = Json::object();
+    if (!event.reasoning.empty()) delta["reasoning_content"] = event.reasoning;
     if (!event.text.empty()) delta["content"] = event.text;
     if (!event.calls.empty()) delta["tool_calls"] = calls(event.calls);
     if (!delta.empty() || !event.logprobs.empty()) {
@@ -96,6 +98,7 @@ class ChatWhole final : public WholeBody {
   std::string event(const AnswerEvent& event) override {
     Choice& choice = choices_[event.choice];
     choice.text += event.text;
+    choice.reasoning += event.reasoning;
     for (const text::ToolCallDelta& delta : event.calls) {
       if (choice.calls.size() <= static_cast<size_t>(delta.index)) {
         choice.calls.resize(delta.index + 1);
@@ -117,6 +120,7 @@ class ChatWhole final : public WholeBody {
  private:
   struct Choice {
     std::string text;
+    std::string reasoning;
     std::vector<text::ToolCallDelta> calls;
     std::vector<TextLogprob> logprobs;
     std::string finish_reason;
@@ -125,6 +129,7 @@ class ChatWhole final : public WholeBody {
   Json choice_json(size_t index) const {
     const Choice& choice = choices_[index];
     Json message = {{"role", "assistant"}, {"content", choice.text}};
+    if (!choice.reasoning.empty()) message["reasoning_content"] = choice.reasoning;
     for (size_t i = 0; i < choice.calls.size(); ++i) {
       const text::ToolCallDelta& call = choice.calls[i];
       message["tool_calls"].push_back(

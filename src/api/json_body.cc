@@ -23,28 +23,36 @@ std::string problem_of(const nlohmann::json::parse_error& error) {
 
 }  // namespace
 
-Json parse_body(std::string_view body) {
-  if (const size_t at = text::find_invalid_utf8(body); at != std::string_view::npos) {
-    throw not_json(fmt::format("byte {} is not valid UTF-8", at));
+Json parse_json(std::string_view text) {
+  if (const size_t at = text::find_invalid_utf8(text); at != std::string_view::npos) {
+    fail(ErrorKind::kBadInput, "byte {} is not valid UTF-8", at);
   }
   std::vector<size_t> keys;  // of the objects that are open
   const auto watch = [&](int depth, Json::parse_event_t event, Json&) {
     if (depth > kMaxJsonDepth) {
-      throw not_json(fmt::format("nested deeper than {} levels", kMaxJsonDepth));
+      fail(ErrorKind::kBadInput, "nested deeper than {} levels", kMaxJsonDepth);
     }
     if (event == Json::parse_event_t::object_start) keys.push_back(0);
     if (event == Json::parse_event_t::object_end && !keys.empty()) keys.pop_back();
     if (event == Json::parse_event_t::key && !keys.empty() && ++keys.back() > kMaxJsonKeys) {
-      throw not_json(fmt::format("an object of more than {} keys", kMaxJsonKeys));
+      fail(ErrorKind::kBadInput, "an object of more than {} keys", kMaxJsonKeys);
     }
     return true;
   };
-  Json parsed;
   try {
-    parsed = Json::parse(body, watch);
+    return Json::parse(text, watch);
   } catch (const nlohmann::json::exception& error) {
     const auto* syntax = dynamic_cast<const nlohmann::json::parse_error*>(&error);
-    throw not_json(syntax ? problem_of(*syntax) : "a number is out of range");
+    fail(ErrorKind::kBadInput, "{}", syntax ? problem_of(*syntax) : "a number is out of range");
+  }
+}
+
+Json parse_body(std::string_view body) {
+  Json parsed;
+  try {
+    parsed = parse_json(body);
+  } catch (const Error& problem) {
+    throw not_json(problem.what());
   }
   if (!parsed.is_object()) throw not_json("expected an object");
   return parsed;

@@ -17,6 +17,8 @@ inline constexpr size_t kMaxJsonKeys = 1024;
 
 /// Throws ApiError 400 for what is not one JSON object in valid UTF-8 within the limits above.
 Json parse_body(std::string_view body);
+/// Any JSON value, within the same limits. Throws Error(kBadInput) with the problem alone.
+Json parse_json(std::string_view text);
 
 /// `value` as text that is valid UTF-8 whatever it holds.
 std::string dump_json(const Json& value);

@@ -1,10 +1,7 @@
 #include "api/local_backend.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-
 #include "api/api_error.h"
+#include "api/context_fit.h"
 #include "api/local_answer.h"
 #include "ledger/api_key.h"
 
@@ -20,34 +17,17 @@ LocalBackend::LocalBackend(Engine& engine, std::shared_ptr<const text::Tokenizer
   const int64_t context = options_.context_length;
   info_.name = options_.name;
   info_.context_length = context;
-  info_.max_tokens = std::min(kMaxChatTokens, context - 1);
-  info_.default_tokens = std::min(kDefaultTokens, std::max<int64_t>(1, context / 2));
+  info_.max_tokens = most_tokens(context);
+  info_.default_tokens = default_tokens(context);
   info_.speculation = options_.speculation;
   info_.fingerprint = "fp_" + ledger::hash_api_key(options_.fingerprint).substr(0, 10);
-}
-
-// A request that does not say gets 4096, which counts against the context as on the service; where
-// the model's own context is short of that by far, whatever is left.
-int64_t LocalBackend::fit(int64_t prompt, const std::optional<int64_t>& asked,
-                          const char* where) const {
-  const int64_t context = options_.context_length;
-  int64_t wanted = asked.value_or(kDefaultTokens);
-  if (!asked && context < 2 * kDefaultTokens) {
-    wanted = std::clamp<int64_t>(context - prompt, 1, kDefaultTokens);
-  }
-  if (prompt + wanted > context) {
-    throw invalid_request(fmt::format(
-        "This model's maximum context length is {} tokens. However, you requested {} tokens ({} in "
-        "the {}, {} in the completion). Please reduce the length of the {} or completion.",
-        context, prompt + wanted, prompt, where, wanted, where));
-  }
-  return wanted;
 }
 
 LocalAnswerPlan LocalBackend::plan(Prompt prompt, const GenerationFields& fields,
                                    const RequestContext& context, const char* where) const {
   LocalAnswerPlan plan;
-  plan.max_tokens = fit(std::ssize(prompt.ids), fields.max_tokens, where);
+  plan.max_tokens =
+      fit_context(options_.context_length, std::ssize(prompt.ids), fields.max_tokens, where);
   plan.text = {.tokenizer = tokenizer_,
                .stop = fields.stop,
                .parse_calls = false,

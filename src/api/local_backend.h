@@ -41,7 +41,6 @@ class LocalBackend final : public Backend {
  private:
   LocalAnswerPlan plan(Prompt prompt, const GenerationFields& fields, const RequestContext& context,
                        const char* where) const;
-  int64_t fit(int64_t prompt, const std::optional<int64_t>& asked, const char* where) const;
 
   Engine& engine_;
   std::shared_ptr<const text::Tokenizer> tokenizer_;

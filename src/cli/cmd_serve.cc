@@ -16,6 +16,7 @@
 #include "cli/config_file.h"
 #include "cli/memory_check.h"
 #include "cli/model_options.h"
+#include "cli/upstream_options.h"
 #include "engine/local_engine.h"
 #include "text/tokenizer.h"
 
@@ -24,6 +25,7 @@ namespace {
 
 struct Options {
   ModelOptions model;
+  UpstreamFlags upstream;
   api::ServerOptions server;
   LocalEngineOptions engine;
   std::string ledger;
@@ -100,8 +102,15 @@ void serve(const Options& options, api::Backend& backend) {
   server.run();
 }
 
-void run(const Options& options) {
-  api::log_as_json();
+void serve_upstream(const Options& options) {
+  UpstreamFlags flags = options.upstream;
+  flags.options.context_length = options.context;
+  flags.options.time_limit = std::chrono::seconds(options.time_limit);
+  const auto backend = open_upstream(flags, options.model.dir);
+  serve(options, *backend);
+}
+
+void serve_local(const Options& options) {
   ModelOptions named = options.model;
   named.dir = model_dir(options.model);
   const auto tokenizer = text::Tokenizer::load(named.dir);
@@ -190,12 +199,19 @@ void add_serve(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("serve", "The API and the chat page over HTTP");
   add_model_options(*command, options->model);
+  add_upstream_options(*command, options->upstream);
   add_network_options(*command, *options);
   add_service_options(*command, *options);
   add_engine_options(*command, *options);
   command->callback([options, command] {
     if (!options->config.empty()) apply_config_file(*command, options->config);
-    run(*options);
+    check_upstream_options(*command, options->upstream);
+    api::log_as_json();
+    if (options->upstream.given()) {
+      serve_upstream(*options);
+    } else {
+      serve_local(*options);
+    }
   });
 }
 

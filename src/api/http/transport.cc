@@ -1,6 +1,8 @@
 #include "api/http/transport.h"
 
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -46,10 +48,20 @@ class Plain final : public Transport {
 
 class Tls final : public Transport {
  public:
-  Tls(tcp::socket socket, asio::ssl::context& context) : stream_(std::move(socket), context) {}
+  Tls(tcp::socket socket, asio::ssl::context& context)
+      : stream_(std::move(socket), context), side_(asio::ssl::stream_base::server) {}
+  Tls(tcp::socket socket, asio::ssl::context& context, const std::string& host)
+      : stream_(std::move(socket), context), side_(asio::ssl::stream_base::client) {
+    error_code no_address;
+    asio::ip::make_address(host, no_address);
+    // Servers that have several names choose the certificate by it.
+    if (no_address) SSL_set_tlsext_host_name(stream_.native_handle(), host.c_str());
+    stream_.set_verify_mode(asio::ssl::verify_peer);
+    stream_.set_verify_callback(asio::ssl::host_name_verification(host));
+  }
 
   asio::awaitable<void> handshake(error_code& error) override {
-    co_await stream_.async_handshake(asio::ssl::stream_base::server, into(error));
+    co_await stream_.async_handshake(side_, into(error));
   }
   asio::awaitable<size_t> read_some(asio::mutable_buffer buffer, error_code& error) override {
     co_return co_await stream_.async_read_some(buffer, into(error));
@@ -72,6 +84,7 @@ class Tls final : public Transport {
 
  private:
   asio::ssl::stream<tcp::socket> stream_;
+  const asio::ssl::stream_base::handshake_type side_;
 };
 
 }  // namespace
@@ -82,6 +95,11 @@ std::unique_ptr<Transport> plain_transport(tcp::socket socket) {
 
 std::unique_ptr<Transport> tls_transport(tcp::socket socket, asio::ssl::context& context) {
   return std::make_unique<Tls>(std::move(socket), context);
+}
+
+std::unique_ptr<Transport> tls_client_transport(tcp::socket socket, asio::ssl::context& context,
+                                                const std::string& host) {
+  return std::make_unique<Tls>(std::move(socket), context, host);
 }
 
 }  // namespace fathom::api

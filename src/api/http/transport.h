@@ -34,5 +34,9 @@ class Transport {
 std::unique_ptr<Transport> plain_transport(asio::ip::tcp::socket socket);
 /// `context` must outlive it.
 std::unique_ptr<Transport> tls_transport(asio::ip::tcp::socket socket, asio::ssl::context& context);
+/// Our end is the client's: the server must have a certificate for `host` that `context` trusts.
+std::unique_ptr<Transport> tls_client_transport(asio::ip::tcp::socket socket,
+                                                asio::ssl::context& context,
+                                                const std::string& host);
 
 }  // namespace fathom::api

@@ -3,9 +3,12 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 export const fathom = process.env.FATHOM;
 export const scripted = process.env.SCRIPTED_SERVER;
+/** The configuration of a model of a few hundred kilobytes. */
+export const nano = fileURLToPath(new URL('../../../configs/nano.json', import.meta.url));
 
 /** A folder that is gone when the test file ends. */
 export function scratch(t) {
