@@ -14,4 +14,4 @@ if ! cmp -s package-lock.json node_modules/.installed; then
 fi
 flock -u 9
 if [[ $# -eq 0 ]]; then set -- suite/*.test.mjs; fi
-exec node --test --test-concurrency=2 "$@"
+exec node --test --test-concurrency=2 --test-timeout=300000 "$@"

@@ -7,7 +7,7 @@ import { createDeepSeek } from '@ai-sdk/deepseek';
 import { HumanMessage, SystemMessage, ToolMessage } from '@langchain/core/messages';
 import { tool as langchainTool } from '@langchain/core/tools';
 import { ChatDeepSeek } from '@langchain/deepseek';
-import { generateText, stepCountIs, streamText, tool } from 'ai';
+import { generateObject, generateText, stepCountIs, streamObject, streamText, tool } from 'ai';
 import OpenAI from 'openai';
 import { z } from 'zod';
 import { callText, weather } from '../harness/calls.mjs';
@@ -20,6 +20,9 @@ async function withKey(t) {
   const server = await startScripted(t);
   return { server, key: customer(server.ledger, 'ann', { paid: '10' }) };
 }
+
+/** One that gives signs of life every 50 ms, which must not get into anybody's JSON. */
+const waitingServer = (t) => startScripted(t, { '--keep-alive-ms': 50 });
 
 test('openai', async (t) => {
   const { server, key } = await withKey(t);
@@ -83,6 +86,15 @@ test('openai', async (t) => {
     await assert.rejects(client.chat.completions.create({ model, messages: user('[[fail]]abcdef') }), (e) => e instanceof OpenAI.InternalServerError);
     await assert.rejects(client.chat.completions.create({ model, messages: user('[[full]]abc') }), (e) => e.status === 503);
   });
+  await t.test('while it waits, whole and streamed', async () => {
+    const waiting = await waitingServer(t);
+    const patient = new OpenAI({ baseURL: waiting.url, apiKey: 'none', maxRetries: 0 });
+    const asked = { model, messages: user('[[wait 300]]late') };
+    assert.equal((await patient.chat.completions.create(asked)).choices[0].message.content, 'late');
+    let text = '';
+    for await (const chunk of await patient.chat.completions.create({ ...asked, stream: true })) text += chunk.choices[0].delta.content;
+    assert.equal(text, 'late');
+  });
   await t.test('abort', async () => {
     const stream = await client.chat.completions.create({ model, messages: user(`[[slow 20]]${'x'.repeat(500)}`), stream: true });
     let chunks = 0;
@@ -129,6 +141,20 @@ test('@ai-sdk/deepseek', async (t) => {
     const stranger = createDeepSeek({ baseURL: server.url, apiKey: 'sk-wrong' })('deepseek-chat');
     await assert.rejects(generateText({ model: stranger, prompt: 'x', maxRetries: 0 }), (e) => e.statusCode === 401 && /Authentication Fails/.test(e.message));
   });
+  await t.test('JSON, by its own object mode', async () => {
+    const schema = z.object({ city: z.string(), degrees: z.number() });
+    const { object } = await generateObject({ model, schema, prompt: '{"city": "Paris", "degrees": 21}' });
+    assert.deepEqual(object, { city: 'Paris', degrees: 21 });
+    const streamed = streamObject({ model, schema, prompt: '{"city": "Rome", "degrees": 30}' });
+    for await (const _ of streamed.partialObjectStream);
+    assert.deepEqual(await streamed.object, { city: 'Rome', degrees: 30 });
+  });
+  await t.test('while it waits, whole and streamed', async () => {
+    const waiting = await waitingServer(t);
+    const patient = createDeepSeek({ baseURL: waiting.url, apiKey: 'none' })('deepseek-chat');
+    assert.equal((await generateText({ model: patient, prompt: '[[wait 300]]late' })).text, 'late');
+    assert.equal(await streamText({ model: patient, prompt: '[[wait 300]]late' }).text, 'late');
+  });
   await t.test('abort', async () => {
     const abort = new AbortController();
     const { textStream } = streamText({ model, prompt: `[[slow 20]]${'x'.repeat(500)}`, abortSignal: abort.signal, onError: () => {} });
@@ -167,6 +193,34 @@ test('@langchain/deepseek', async (t) => {
     const stranger = new ChatDeepSeek({ model: 'deepseek-chat', apiKey: 'sk-wrong', maxRetries: 0, configuration: { baseURL: server.url } });
     await assert.rejects(stranger.invoke('x'), (e) => /401|Authentication Fails/.test(e.message));
   });
+  await t.test('JSON, by its own JSON mode', async () => {
+    const structured = model.withStructuredOutput(z.object({ city: z.string() }), { method: 'jsonMode' });
+    assert.deepEqual(await structured.invoke([new SystemMessage('Answer in JSON.'), new HumanMessage('{"city": "Paris"}')]), { city: 'Paris' });
+  });
+  await t.test('logprobs', async () => {
+    const telling = new ChatDeepSeek({ model: 'deepseek-chat', apiKey: key, maxRetries: 0, logprobs: true, topLogprobs: 2, configuration: { baseURL: server.url } });
+    const answer = await telling.invoke('ab');
+    const { content } = answer.response_metadata.logprobs;
+    assert.deepEqual(content.map((c) => c.token), ['a', 'b']);
+    assert.equal(content[0].top_logprobs.length, 2);
+  });
+  await t.test('while it waits, whole and streamed', async () => {
+    const waiting = await waitingServer(t);
+    const patient = new ChatDeepSeek({ model: 'deepseek-chat', apiKey: 'none', maxRetries: 0, configuration: { baseURL: waiting.url } });
+    assert.equal((await patient.invoke('[[wait 300]]late')).content, 'late');
+    let text = '';
+    for await (const chunk of await patient.stream('[[wait 300]]late')) text += chunk.content;
+    assert.equal(text, 'late');
+  });
+  await t.test('abort', async () => {
+    const abort = new AbortController();
+    let chunks = 0;
+    await assert.rejects(async () => {
+      const stream = await model.stream(`[[slow 20]]${'x'.repeat(500)}`, { signal: abort.signal });
+      for await (const _ of stream) if (++chunks === 3) abort.abort();
+    });
+    assert.ok(chunks < 50);
+  });
 });
 
 test('curl', async (t) => {
@@ -186,4 +240,19 @@ test('curl', async (t) => {
   const big = JSON.stringify({ model: 'deepseek-chat', messages: user('y'.repeat(60)), pad: 'z'.repeat(2e6) });
   const answer = await promisify(execFile)('sh', ['-c', `printf '%s' "$BIG" | curl -s ${server.url}/chat/completions -H 'Authorization: Bearer ${key}' -H 'Content-Type: application/json' -H 'Expect: 100-continue' --data-binary @-`], { env: { ...process.env, BIG: big.slice(0, 100_000) + '"}' } });
   assert.equal(JSON.parse(answer.stdout).choices[0].message.content, 'y'.repeat(60));
+
+  const ask = async (path, request) => JSON.parse(await curl(`${server.url}${path}`, ...headers, '-d', JSON.stringify({ model: 'deepseek-chat', ...request })));
+  const json = await ask('/chat/completions', { messages: user('{"json": true}'), response_format: { type: 'json_object' } });
+  assert.deepEqual(JSON.parse(json.choices[0].message.content), { json: true });
+  const fim = await ask('/beta/completions', { prompt: 'a', suffix: 'b', logprobs: 1 });
+  assert.equal(fim.choices[0].text, '<a|b>');
+  assert.deepEqual(fim.choices[0].logprobs.tokens, ['<', 'a', '|', 'b', '>']);
+  const prefix = await ask('/beta/chat/completions', { messages: [...user('one two'), { role: 'assistant', content: 'one', prefix: true }] });
+  assert.equal(prefix.choices[0].message.content, ' two');
+  const telling = await ask('/chat/completions', { messages: user('ab'), logprobs: true, top_logprobs: 1 });
+  assert.deepEqual(telling.choices[0].logprobs.content.map((c) => c.token), ['a', 'b']);
+  const called = await ask('/chat/completions', { messages: user(paris), tools: [weather] });
+  assert.deepEqual(JSON.parse(called.choices[0].message.tool_calls[0].function.arguments), { city: 'Paris' });
+  const gone = await promisify(execFile)('curl', ['-s', '-m', '0.3', `${server.url}/chat/completions`, ...headers, '-d', JSON.stringify({ model: 'deepseek-chat', messages: user('[[hang]]') })]).catch((e) => e.code);
+  assert.equal(gone, 28);
 });
