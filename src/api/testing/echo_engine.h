@@ -201,8 +201,11 @@ inline void EchoEngine::work() {
     }
     lock.lock();
     sequences_.remove_if([&](const auto& sequence) { return over.contains(sequence.get()); });
-    changed_.wait_for(lock, std::chrono::milliseconds(sequences_.empty() ? 100 : 1),
-                      [&] { return stop_; });
+    if (sequences_.empty()) {
+      changed_.wait(lock, [&] { return stop_ || !sequences_.empty(); });
+    } else {
+      changed_.wait_for(lock, std::chrono::milliseconds(1), [&] { return stop_; });
+    }
   }
 }
 

@@ -107,6 +107,12 @@ test('what is no HTTP gets a JSON error, too', async (t) => {
     assert.match(out, new RegExp(`^HTTP/1\\.1 ${status} `), bytes.slice(0, 40));
     assert.ok(JSON.parse(out.slice(out.indexOf('\r\n\r\n') + 4)).error.message);
   }
+  // 100 MB in chunks, whose sum nobody announced.
+  const chunk = `100000\r\n${'x'.repeat(1 << 20)}\r\n`;
+  const flood = await raw(server, `POST /tokenize HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(100)}0\r\n\r\n`, 20_000);
+  assert.match(flood, /^HTTP\/1\.1 413 /);
+  const stops = await (await post(server, '/chat/completions', say('x', { stop: [...Array(10_000).keys()].map(String) }))).json();
+  assert.match(stops.error.message, /10000 strings, expected at most 16/);
   const pipelined = 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n';
   const out = await raw(server, pipelined + pipelined + pipelined.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
   assert.equal(out.match(/HTTP\/1\.1 200 /g).length, 3);
