@@ -1,5 +1,5 @@
-// Any bytes as what a client sends: a request that is the same however its bytes were cut, and whose
-// body is a checked chat or completion; or an ApiError whose body is JSON.
+// Any bytes as what a client sends: a request that is the same however its bytes were cut, and
+// whose body is a checked chat or completion; or an ApiError whose body is JSON.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

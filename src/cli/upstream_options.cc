@@ -15,10 +15,10 @@ namespace {
 constexpr const char* kUpstreamOnly[] = {"--upstream-kind",     "--upstream-model",
                                          "--upstream-key-file", "--upstream-key-env",
                                          "--upstream-ca",       "--upstream-timeout"};
-constexpr const char* kEngineOnly[] = {
-    "--numerics",    "--threads",        "--allow-paging", "--mapped",
-    "--kv-memory",   "--max-running",    "--max-waiting",  "--no-speculation",
-    "--cache-dir",   "--cache-size",     "--cache-hours",  "--no-disk-cache"};
+constexpr const char* kEngineOnly[] = {"--numerics",    "--threads",        "--allow-paging",
+                                       "--mapped",      "--kv-memory",      "--max-running",
+                                       "--max-waiting", "--no-speculation", "--cache-dir",
+                                       "--cache-size",  "--cache-hours",    "--no-disk-cache"};
 
 std::string trimmed(std::string text) {
   const char* const kSpace = " \t\r\n";

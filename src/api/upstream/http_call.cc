@@ -120,8 +120,7 @@ void HttpCall::feed(std::string_view bytes) {
   size_t used = 0;
   while (used < bytes.size() && !parser_.is_done()) {
     error_code error;
-    const size_t taken =
-        parser_.put(asio::buffer(bytes.data() + used, bytes.size() - used), error);
+    const size_t taken = parser_.put(asio::buffer(bytes.data() + used, bytes.size() - used), error);
     used += taken;
     if (error == http::error::need_more) break;
     if (error) fail_call("reading the answer", error.message());

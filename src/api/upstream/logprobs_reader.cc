@@ -51,9 +51,8 @@ std::vector<TextLogprob> read_completion(const Json& logprobs, const Json& texts
     return list && list->is_array() && i < list->size() ? &(*list)[i] : nullptr;
   };
   for (size_t i = 0; i < texts.size(); ++i) {
-    TextLogprob token{texts[i].is_string() ? texts[i].get<std::string>() : "",
-                      number_of(at(numbers, i)),
-                      {}};
+    TextLogprob token{
+        texts[i].is_string() ? texts[i].get<std::string>() : "", number_of(at(numbers, i)), {}};
     if (const Json* top = at(tops, i); top && top->is_object()) {
       for (const auto& [text, number] : top->items()) {
         token.top.emplace_back(text, number_of(&number));

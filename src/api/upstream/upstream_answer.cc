@@ -27,7 +27,10 @@ constexpr size_t kMaxErrorBody = 64 << 10;
 class UpstreamAnswer::Work {
  public:
   Work(UpstreamLine& line, UpstreamPlan given)
-      : plan(std::move(given)), line_(line), call_(line.executor, line.target), reader_(plan.reader) {}
+      : plan(std::move(given)),
+        line_(line),
+        call_(line.executor, line.target),
+        reader_(plan.reader) {}
 
   static asio::awaitable<void> run(std::shared_ptr<Work> self);
   void cancel() {

@@ -207,9 +207,11 @@ void UpstreamBackend::State::describe(const ListedModel& model) {
 
 int64_t UpstreamBackend::State::max_tokens(PromptSize::Size prompt, const GenerationFields& fields,
                                            const char* where) const {
-  if (size.counts()) return fit_context(info.context_length, prompt.likely, fields.max_tokens, where);
+  if (size.counts())
+    return fit_context(info.context_length, prompt.likely, fields.max_tokens, where);
   // Without a tokenizer the upstream has to say whether it fits.
-  return fit_context(info.context_length, 0, fields.max_tokens.value_or(info.default_tokens), where);
+  return fit_context(info.context_length, 0, fields.max_tokens.value_or(info.default_tokens),
+                     where);
 }
 
 UpstreamPlan UpstreamBackend::State::plan(UpstreamBody request, PromptSize::Size prompt,

@@ -11,11 +11,11 @@
 namespace fathom::api {
 
 struct UpstreamOptions {
-  std::string url;    ///< "http://host:8000/v1"
-  std::string kind;   ///< a dialect's name; empty: by the owner of its models
-  std::string model;  ///< its name there; empty: the only one that it has
-  std::string key;    ///< for its Authorization header; may be empty
-  std::string authorities;  ///< PEM file of whom to trust for https; empty: the system's
+  std::string url;                 ///< "http://host:8000/v1"
+  std::string kind;                ///< a dialect's name; empty: by the owner of its models
+  std::string model;               ///< its name there; empty: the only one that it has
+  std::string key;                 ///< for its Authorization header; may be empty
+  std::string authorities;         ///< PEM file of whom to trust for https; empty: the system's
   int64_t context_length = 65536;  ///< less if the server says so
   std::chrono::seconds connect_time{10};
   std::chrono::seconds silence_time{600};  ///< the longest that it may send nothing

@@ -90,9 +90,8 @@ Json UpstreamRequests::common(const GenerationFields& fields, int64_t max_tokens
 void UpstreamRequests::add_continuation(Json& body) const {
   switch (dialect_.continuation) {
     case Continuation::kNone:
-      throw invalid_request(
-          fmt::format("prefix completion is not available: the model's server ({}) has none",
-                      dialect_.name));
+      throw invalid_request(fmt::format(
+          "prefix completion is not available: the model's server ({}) has none", dialect_.name));
     case Continuation::kPrefixField:
       body["messages"].back()["prefix"] = true;
       break;
@@ -132,8 +131,8 @@ UpstreamBody UpstreamRequests::completion(const CompletionRequest& request,
   if (request.suffix && dialect_.suffix) {
     body["suffix"] = *request.suffix;
   } else if (request.suffix) {
-    body["prompt"] = "<｜fim▁begin｜>" + request.prompt + "<｜fim▁hole｜>" + *request.suffix +
-                     "<｜fim▁end｜>";
+    body["prompt"] =
+        "<｜fim▁begin｜>" + request.prompt + "<｜fim▁hole｜>" + *request.suffix + "<｜fim▁end｜>";
   }
   if (const int top = request.generation.sampling.top_logprobs; top >= 0) body["logprobs"] = top;
   return {beta_path_ + "/completions", dump_json(body)};
