@@ -1,7 +1,6 @@
 #include "bench/ceilings.h"
 
 #include <atomic>
-#include <chrono>
 
 #include "base/check.h"
 #include "kernels/peaks.h"
@@ -13,30 +12,27 @@ constexpr size_t kPiece = size_t{4} << 20;
 constexpr int64_t kPieceRounds = 200'000;  // a millisecond or two
 constexpr int64_t kPiecesPerThread = 8;
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 // Seconds for `items` calls of job, shared out over that many threads.
 template <typename Job>
-double timed(ThreadPool& pool, int threads, int64_t items, const Job& job) {
+double timed(ThreadPool& pool, int threads, Clock clock, int64_t items, const Job& job) {
   std::atomic<uint64_t> sink{0};
   const auto call = [&](int64_t item, int) {
     sink.fetch_add(static_cast<uint64_t>(job(item)), std::memory_order_relaxed);
   };
   const ThreadPool::Burst burst(pool);
-  const double start = now();
+  const double start = now(clock);
   if (threads == 1) {
     for (int64_t i = 0; i < items; ++i) call(i, 0);
   } else {
     pool.run(items, call);
   }
-  return now() - start;
+  return now(clock) - start;
 }
 
 }  // namespace
 
-Ceilings::Ceilings(int threads, size_t memory) : pool_(threads), memory_(memory) {
+Ceilings::Ceilings(int threads, size_t memory, Clock clock)
+    : pool_(threads), memory_(memory), clock_(clock) {
   FATHOM_CHECK(memory > 0 && memory % kPiece == 0);
 }
 
@@ -48,12 +44,12 @@ CeilingRates Ceilings::measure(int threads) {
   const int64_t pieces = kPiecesPerThread * threads;
   const auto compute = [&](float (*loop)(int64_t), int64_t flops) {
     const double seconds =
-        timed(pool_, threads, pieces, [&](int64_t) { return loop(kPieceRounds); });
+        timed(pool_, threads, clock_, pieces, [&](int64_t) { return loop(kPieceRounds); });
     return static_cast<double>(pieces * kPieceRounds * flops) / seconds;
   };
   CeilingRates rates;
   const double seconds =
-      timed(pool_, threads, static_cast<int64_t>(memory_.size() / kPiece), [&](int64_t piece) {
+      timed(pool_, threads, clock_, static_cast<int64_t>(memory_.size() / kPiece), [&](int64_t piece) {
         return loops.read(std::span(memory_.data(), memory_.size())
                               .subspan(static_cast<size_t>(piece) * kPiece, kPiece));
       });

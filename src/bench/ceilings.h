@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/thread_pool.h"
+#include "bench/clock.h"
 #include "tensor/buffer.h"
 
 namespace fathom::bench {
@@ -16,18 +17,20 @@ struct CeilingRates {
 class Ceilings {
  public:
   /// `memory`: bytes, a multiple of 4 MB, much larger than the last cache.
-  explicit Ceilings(int threads, size_t memory = size_t{1} << 30);
+  explicit Ceilings(int threads, size_t memory = size_t{1} << 30, Clock clock = Clock::kWall);
 
   /// Some 60 ms each.
   CeilingRates on_one_thread();
   CeilingRates on_all_threads();
   int threads() const { return pool_.threads(); }
+  Clock clock() const { return clock_; }
 
  private:
   CeilingRates measure(int threads);
 
   ThreadPool pool_;
   Buffer memory_;
+  Clock clock_;
 };
 
 }  // namespace fathom::bench

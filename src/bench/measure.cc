@@ -1,9 +1,6 @@
 #include "bench/measure.h"
 
-#include <time.h>
-
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <utility>
 
@@ -13,16 +10,6 @@ namespace fathom::bench {
 namespace {
 
 constexpr double kSampleEvery = 0.1;  // seconds of steps between two samples of the ceilings
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-double cpu_now() {
-  timespec time;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
 
 // Counts the distinct experts of each layer's routing.
 class ExpertCounter : public ForwardObserver {
@@ -46,8 +33,12 @@ class ExpertCounter : public ForwardObserver {
 // The workload's sequences with their pages, and steps over them.
 class Steps {
  public:
-  Steps(Transformer& model, const Workload& workload)
-      : model_(model), workload_(workload), experts_(model.config().n_routed_experts) {
+  Steps(Transformer& model, const Workload& workload, Clock clock)
+      : model_(model),
+        workload_(workload),
+        clock_(clock),
+        experts_(model.config().n_routed_experts) {
+    profile_.clock = clock == Clock::kWall ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
     for (int64_t i = 0; i < workload.sequences; ++i) {
       pages_.emplace_back(model);
       fill(pages_.back());
@@ -70,10 +61,12 @@ class Steps {
       batch.push_back({std::span(ids).subspan(i * tokens, tokens), workload_.context,
                        pages_[i].reserve(workload_.context + workload_.tokens), 1});
     }
-    const double start = now(), cpu_start = cpu_now();
+    const double start = now(Clock::kWall), cpu_start = now(Clock::kProcessor);
     model_.forward(batch);
-    cpu_ += cpu_now() - cpu_start;
-    return now() - start;
+    const double wall = now(Clock::kWall) - start, cpu = now(Clock::kProcessor) - cpu_start;
+    wall_ += wall;
+    cpu_ += cpu;
+    return clock_ == Clock::kWall ? wall : cpu;
   }
 
   StepCost cost(int64_t experts_read) const {
@@ -83,8 +76,15 @@ class Steps {
   }
 
   int64_t take_experts() { return experts_.take(); }
-  OpProfile& profile() { return profile_; }
-  double& cpu() { return cpu_; }
+  const OpProfile& profile() const { return profile_; }
+  double wall() const { return wall_; }
+  double cpu() const { return cpu_; }
+  /// Forgets the steps so far.
+  void restart() {
+    experts_.take();
+    profile_.seconds = {};
+    wall_ = cpu_ = 0;
+  }
 
  private:
   // The first page is computed, the others are copies.
@@ -104,9 +104,10 @@ class Steps {
 
   Transformer& model_;
   const Workload& workload_;
+  Clock clock_;
   ExpertCounter experts_;
   OpProfile profile_;
-  double cpu_ = 0;
+  double wall_ = 0, cpu_ = 0;
   std::vector<SequencePages> pages_;
   Rng rng_{7};
 };
@@ -140,11 +141,9 @@ void average(Speed& speed, const OpProfile& profile) {
 }  // namespace
 
 Speed measure(Transformer& model, Ceilings& ceilings, const Workload& workload, double seconds) {
-  Steps steps(model, workload);
+  Steps steps(model, workload, ceilings.clock());
   steps.run();  // once for the scratch memory to grow
-  steps.take_experts();
-  steps.profile() = {};
-  steps.cpu() = 0;
+  steps.restart();
 
   Speed speed;
   speed.workload = workload;
@@ -174,6 +173,7 @@ Speed measure(Transformer& model, Ceilings& ceilings, const Workload& workload, 
   }
   const CeilingRates sum = std::exchange(speed.ceilings, {});
   add(speed.ceilings, sum, 1 / samples);
+  speed.wall_seconds = steps.wall();
   speed.cpu_seconds = steps.cpu();
   average(speed, steps.profile());
   return speed;

@@ -22,7 +22,8 @@ struct Workload {
 struct Speed {
   Workload workload;
   int64_t steps = 0;
-  double seconds = 0;                     ///< of all steps
+  double seconds = 0;                     ///< of all steps, by the ceilings' clock
+  double wall_seconds = 0;                ///< the same by the wall's
   double cpu_seconds = 0;                 ///< of all threads meanwhile
   double roof_seconds = 0;                ///< of all steps, each at the ceilings measured beside it
   StepCost cost;                          ///< of a step, averaged
@@ -35,7 +36,7 @@ struct Speed {
     return static_cast<double>(workload.sequences * workload.tokens) / step_seconds();
   }
   /// How much of the processors' time the threads got: below 1 others compute here too.
-  double processor_share(int threads) const { return cpu_seconds / (seconds * threads); }
+  double processor_share(int threads) const { return cpu_seconds / (wall_seconds * threads); }
   /// Of the roof's speed.
   double fraction() const { return roof_seconds / seconds; }
 };

@@ -30,6 +30,7 @@ struct Options {
   double seconds = 2;
   bool json = false;
   bool profile = false;
+  bool cpu_time = false;
   bool serve_sim = false;
   ServeSimCommand service;
 };
@@ -70,7 +71,12 @@ void run(const Options& options) {
   check_fit(model->config(), all);
   model->await_weights();
   const WeightMoveStatus move = model->weight_move();
-  bench::Ceilings ceilings(model->threads());
+  if (options.cpu_time && model->threads() > 1) {
+    fail(ErrorKind::kUsage, "--cpu-time: {} threads, expected --threads 1: waiting would count too",
+         model->threads());
+  }
+  bench::Ceilings ceilings(model->threads(), size_t{1} << 30,
+                           options.cpu_time ? bench::Clock::kProcessor : bench::Clock::kWall);
   const bench::Setting setting{
       model_dir(options.model), cpu_features().name,
       kernels().name,           std::string(numerics_name(model->numerics())),
@@ -111,6 +117,8 @@ void add_bench(CLI::App& app) {
       ->check(CLI::Range(0.01, 3600.0))
       ->capture_default_str();
   command->add_flag("--profile", options->profile, "Time per operation as well");
+  command->add_flag("--cpu-time", options->cpu_time,
+                    "Measure in seconds of the one thread, for a machine with other work");
   command->add_flag("--json", options->json, "Everything measured and counted, as JSON");
   add_serve_sim_options(*command, options->service, options->serve_sim);
   command->callback([options] {

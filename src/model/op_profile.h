@@ -1,8 +1,9 @@
 // The operations into which time, bytes and FLOPs of a forward pass are divided.
 #pragma once
 
+#include <time.h>
+
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <string_view>
 
@@ -31,9 +32,10 @@ constexpr std::string_view op_name(Op op) {
   return kNames[static_cast<size_t>(op)];
 }
 
-/// Wall-clock seconds of each operation, added up over passes; kRest is left to the reader. One
+/// Seconds of each operation by `clock`, added up over passes; kRest is left to the reader. One
 /// thread, that of the pass, writes it.
 struct OpProfile {
+  clockid_t clock = CLOCK_MONOTONIC;
   std::array<double, kOps> seconds{};
 };
 
@@ -41,21 +43,25 @@ struct OpProfile {
 class OpTimer {
  public:
   OpTimer(OpProfile* profile, Op op) : profile_(profile), op_(op) {
-    if (profile_) start_ = Clock::now();
+    if (profile_) start_ = now();
   }
   ~OpTimer() {
     if (!profile_) return;
-    profile_->seconds[static_cast<size_t>(op_)] +=
-        std::chrono::duration<double>(Clock::now() - start_).count();
+    profile_->seconds[static_cast<size_t>(op_)] += now() - start_;
   }
   OpTimer(const OpTimer&) = delete;
   OpTimer& operator=(const OpTimer&) = delete;
 
  private:
-  using Clock = std::chrono::steady_clock;
+  double now() const {
+    timespec time;
+    clock_gettime(profile_->clock, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  }
+
   OpProfile* profile_;
   Op op_;
-  Clock::time_point start_{};
+  double start_ = 0;
 };
 
 }  // namespace fathom
