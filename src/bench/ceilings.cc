@@ -48,8 +48,8 @@ CeilingRates Ceilings::measure(int threads) {
     return static_cast<double>(pieces * kPieceRounds * flops) / seconds;
   };
   CeilingRates rates;
-  const double seconds =
-      timed(pool_, threads, clock_, static_cast<int64_t>(memory_.size() / kPiece), [&](int64_t piece) {
+  const double seconds = timed(
+      pool_, threads, clock_, static_cast<int64_t>(memory_.size() / kPiece), [&](int64_t piece) {
         return loops.read(std::span(memory_.data(), memory_.size())
                               .subspan(static_cast<size_t>(piece) * kPiece, kPiece));
       });

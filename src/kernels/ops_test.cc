@@ -90,14 +90,21 @@ struct Matrix {
 };
 
 /// The same matrix in panels, packed by `set`.
-std::vector<std::byte> panels_of(const Kernels& set, const WeightView& w) {
-  const int64_t row_bytes = w.cols * static_cast<int64_t>(dtype_size(w.dtype));
-  Buffer out(packed_bytes(w.rows, row_bytes));
-  for (int64_t p = 0; p < ceil_div(w.rows, kPanelRows); ++p) {
-    set.pack_panel(w, p, out.data() + static_cast<size_t>(p) * panel_bytes(row_bytes));
+struct Panels {
+  Panels(const Kernels& set, const WeightView& w)
+      : bytes(packed_bytes(w.rows, w.cols * static_cast<int64_t>(dtype_size(w.dtype)))), view(w) {
+    const size_t panel = panel_bytes(w.cols * static_cast<int64_t>(dtype_size(w.dtype)));
+    for (int64_t p = 0; p < ceil_div(w.rows, kPanelRows); ++p) {
+      set.pack_panel(w, p, bytes.data() + static_cast<size_t>(p) * panel);
+    }
+    view.data = bytes.data();
+    view.layout = WeightLayout::kPanels;
   }
-  return {out.data(), out.data() + out.size()};
-}
+  std::vector<std::byte> content() const { return {bytes.data(), bytes.data() + bytes.size()}; }
+
+  Buffer bytes;
+  WeightView view;
+};
 
 class Ops : public testing::TestWithParam<const Kernels*> {
  protected:
@@ -165,15 +172,10 @@ TEST_P(Ops, LinearOfEverySizeTypeAndLayout) {
     }
 
     // Panels hold the same values: the same bits.
-    const std::vector<std::byte> bytes = panels_of(set(), matrix.view);
-    EXPECT_EQ(bytes, panels_of(ref_kernels(), matrix.view));
-    Buffer aligned(bytes.size());
-    std::memcpy(aligned.data(), bytes.data(), bytes.size());
-    WeightView panels = matrix.view;
-    panels.data = aligned.data();
-    panels.layout = WeightLayout::kPanels;
+    const Panels panels(set(), matrix.view);
+    EXPECT_EQ(panels.content(), Panels(ref_kernels(), matrix.view).content());
     std::vector<float> again(want.size());
-    set().linear(in, panels, 0, c.out, {again.data(), c.rows, c.out});
+    set().linear(in, panels.view, 0, c.out, {again.data(), c.rows, c.out});
     EXPECT_EQ(std::memcmp(again.data(), got.data(), again.size() * sizeof(float)), 0);
   }
 }
@@ -199,6 +201,28 @@ TEST_P(Ops, LinearOfOneRowIsThatOfMany) {
         ASSERT_EQ(
             std::memcmp(one.data(), &all[static_cast<size_t>(r * kOut)], sizeof(float) * kOut), 0)
             << numerics_name(numerics) << " " << dtype_name(dtype) << " row " << r;
+      }
+    }
+  }
+}
+
+// Of one row or a few several panels are walked at once, and how many depends on the rows.
+TEST_P(Ops, LinearOfAFewRowsOverManyPanels) {
+  constexpr int64_t kIn = 306;
+  for (DType dtype : {DType::kF8E4M3, DType::kBF16}) {
+    for (const int64_t out : {180, 256, 449}) {
+      const Matrix matrix(dtype, out, kIn, 4);
+      const Panels panels(set(), matrix.view);
+      for (int64_t rows = 1; rows <= 7; ++rows) {
+        std::vector<float> x(static_cast<size_t>(rows * kIn));
+        fill_normal(x, rng_);
+        ActivationBuffer buffer;
+        const Activations in = buffer.prepare(set(), Numerics::kNative, {x.data(), rows, kIn});
+        std::vector<float> want(static_cast<size_t>(rows * out)), got(want.size());
+        set().linear(in, matrix.view, 0, out, {want.data(), rows, out});
+        set().linear(in, panels.view, 0, out, {got.data(), rows, out});
+        ASSERT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0)
+            << dtype_name(dtype) << ", " << rows << " rows, " << out << " outputs";
       }
     }
   }

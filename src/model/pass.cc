@@ -61,11 +61,14 @@ void Pass::linear(std::initializer_list<Product> products) const {
     FATHOM_CHECK(p.x.cols() == p.w.cols && p.y.rows == p.x.rows() && p.y.cols == p.w.rows);
     panels += ceil_div(p.w.rows, kPanelRows);
   }
-  pool_.run(panels, [&](int64_t panel, int) {
+  const int64_t width = outputs_at_once(products.begin()->x.rows(), panels);
+  int64_t items = 0;
+  for (const Product& p : products) items += ceil_div(p.w.rows, width);
+  pool_.run(items, [&](int64_t item, int) {
     const Product* p = products.begin();
-    while (panel >= ceil_div(p->w.rows, kPanelRows)) panel -= ceil_div(p++->w.rows, kPanelRows);
-    const int64_t first = panel * kPanelRows;
-    const int64_t last = std::min(first + kPanelRows, p->w.rows);
+    while (item >= ceil_div(p->w.rows, width)) item -= ceil_div(p++->w.rows, width);
+    const int64_t first = item * width;
+    const int64_t last = std::min(first + width, p->w.rows);
     kernels_.linear(p->x, p->w, first, last, p->y.cols_from(first, last - first));
   });
 }

@@ -2,6 +2,7 @@
 // memory, and products shared out over the threads.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -55,6 +56,9 @@ struct Product {
 
 class Pass {
   static constexpr int64_t kSharedRows = 4;
+  static constexpr int64_t kStreamedRows = 6;
+  static constexpr int64_t kStreamedPanels = 4;
+  static constexpr int64_t kItemsPerThread = 4;
 
  public:
   Pass(const ModelConfig& config, const Kernels& kernels, Numerics numerics, ThreadPool& pool);
@@ -73,7 +77,14 @@ class Pass {
   std::span<const float> cos(int64_t row) const { return angle_row(cos_, row); }
   std::span<const float> sin(int64_t row) const { return angle_row(sin_, row); }
 
-  /// Products whose panels of 64 outputs are shared out over the threads together.
+  /// Outputs that one thread computes at a time, of `panels` of 64 that are shared out: few rows
+  /// are bound by the memory, which gives most to those who walk several panels at once.
+  int64_t outputs_at_once(int64_t rows, int64_t panels) const {
+    if (rows > kStreamedRows) return kPanelRows;
+    const int64_t each = panels / (kItemsPerThread * pool_.threads());
+    return kPanelRows * std::clamp<int64_t>(each, 1, kStreamedPanels);
+  }
+  /// Products whose outputs are shared out over the threads together.
   void linear(std::initializer_list<Product> products) const;
   void linear(const Activations& x, const WeightView& w, Mat<float> y) const {
     linear({{x, w, y}});

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "kernels/avx512/pack.h"
+#include "kernels/avx512/rows.h"
 #include "kernels/avx512/table.h"
 #include "kernels/panel.h"
 #include "tensor/buffer.h"
@@ -76,10 +77,6 @@ struct Local {
     for (int r = 0; r < R; ++r) x[r] = tile.x[r];
   }
 };
-
-inline __attribute__((always_inline)) __m512bh pair(const void* row, int64_t index) {
-  return (__m512bh)_mm512_set1_epi32(static_cast<const int32_t*>(row)[index]);
-}
 
 /// FP8 weights straight from the panel, for as many rows as memory hides. With kKeep the widened
 /// pairs are stored for the tiles that follow.
@@ -226,45 +223,6 @@ Scratch& scratch() {
   return instance;
 }
 
-/// Rows of x as the tiles read them.
-struct Rows {
-  const std::byte* data;
-  int64_t row_stride;    // bytes
-  int64_t block_stride;  // bytes
-  const int32_t* index;  // or null
-  const float* scales;   // or null
-  int64_t scale_stride;
-  int64_t count;
-
-  int64_t row(int64_t i) const { return index ? index[i] : i; }
-  const std::byte* at(int64_t i, int64_t block) const {
-    return data + row(i) * row_stride + block * block_stride;
-  }
-  float scale(int64_t i, int64_t block) const {
-    return scales ? scales[row(i) * scale_stride + block] : 1.0f;
-  }
-};
-
-Rows rows_of(const Activations& x, bool floats, bool quantized) {
-  Rows rows{};
-  if (floats) {
-    rows.data = reinterpret_cast<const std::byte*>(x.f32.data);
-    rows.row_stride = x.f32.stride * 4;
-    rows.block_stride = kBlock * 4;
-  } else {
-    rows.data = reinterpret_cast<const std::byte*>(x.bf16.data);
-    rows.row_stride = kBlock * 2;
-    rows.block_stride = x.bf16.block_stride * 2;
-  }
-  if (quantized) {
-    rows.scales = x.scales.data;
-    rows.scale_stride = x.scales.stride;
-  }
-  rows.index = x.index.empty() ? nullptr : x.index.data();
-  rows.count = x.rows();
-  return rows;
-}
-
 /// All rows of x against one block. `block` is its number along K, `weights` its panel bytes.
 struct BlockArgs {
   const Rows& rows;
@@ -347,13 +305,17 @@ void block_product(const BlockArgs& args, Scratch& memory, float* totals) {
   }
 }
 
+/// Whether a product takes its activations, and so its weights, as floats.
+bool takes_floats(const Activations& x, const WeightView& w) {
+  return w.dtype == DType::kF32 || x.numerics == Numerics::kExact ||
+         (x.numerics == Numerics::kW8A8 && w.dtype != DType::kF8E4M3);
+}
+
 /// One panel: totals [rows, 64] of x against rows first .. first + 63 of w.
-void panel_product(const Activations& x, const WeightView& w, int64_t first, float* totals) {
+void panel_product(const Rows& rows, bool floats, const WeightView& w, int64_t first,
+                   float* totals) {
   Scratch& memory = scratch();
   const bool fp8 = w.dtype == DType::kF8E4M3;
-  const bool floats = w.dtype == DType::kF32 || x.numerics == Numerics::kExact ||
-                      (x.numerics == Numerics::kW8A8 && !fp8);
-  const Rows rows = rows_of(x, floats, x.numerics == Numerics::kW8A8 && fp8);
   const auto element = static_cast<int64_t>(dtype_size(w.dtype));
   const int64_t row_bytes = w.cols * element;
   const int64_t chunk = w.layout == WeightLayout::kPanels ? w.cols : kPackChunk / element;
@@ -397,10 +359,15 @@ void panel_product(const Activations& x, const WeightView& w, int64_t first, flo
 
 void linear(const Activations& x, const WeightView& w, int64_t first, int64_t last, Mat<float> y) {
   FATHOM_CHECK(first % kPanelRows == 0);
+  const bool floats = takes_floats(x, w);
+  if (!floats && w.layout == WeightLayout::kPanels && x.rows() <= kMostFewRows) {
+    return few_rows(x, w, first, last, y);
+  }
+  const Rows rows = rows_of(x, floats, x.numerics == Numerics::kW8A8 && w.dtype == DType::kF8E4M3);
   const int64_t origin = first;  // y's column 0
   for (; first < last; first += kPanelRows) {
     float* totals = scratch().zeroed_totals(x.rows());
-    panel_product(x, w, first, totals);
+    panel_product(rows, floats, w, first, totals);
     const auto count = static_cast<size_t>(std::min(last - first, kPanelRows));
     for (int64_t r = 0; r < x.rows(); ++r) {
       std::memcpy(y.row(r) + (first - origin), totals + r * kPanelFloats, count * sizeof(float));
