@@ -19,7 +19,9 @@ class EventStream : public AnswerWriter {
 
  protected:
   EventStream(const AnswerHead& head, std::string_view object, bool include_usage);
-  std::string chunk(const Json& choice) const;
+  std::string chunk(const Json& choice) const { return chunk_of(dump_json(choice)); }
+  /// The same with a choice that is JSON text.
+  std::string chunk_of(std::string_view choice) const;
 
  private:
   std::string opening_;  // of each chunk, up to its choices

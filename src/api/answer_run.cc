@@ -21,7 +21,7 @@ Service::Run::Run(Service& service, Exchange& exchange, const Caller& caller, Ta
              .prompt_tokens = task_.answer->prompt_tokens(),
              .most_output = task_.answer->max_tokens() * task_.choices,
              .grows = service.backend_.counts_tokens()}),
-      inbox_(std::make_shared<Inbox>(service.executor_)),
+      inbox_(std::make_shared<Inbox>(service.wakeups_)),
       finish_reasons_(static_cast<size_t>(task_.choices)) {}
 
 asio::awaitable<void> Service::Run::start() {

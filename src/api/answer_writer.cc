@@ -34,8 +34,13 @@ EventStream::EventStream(const AnswerHead& head, std::string_view object, bool i
                            dump_json(head.fingerprint))),
       include_usage_(include_usage) {}
 
-std::string EventStream::chunk(const Json& choice) const {
-  return opening_ + dump_json(choice) + (include_usage_ ? "],\"usage\":null}\n\n" : "]}\n\n");
+std::string EventStream::chunk_of(std::string_view choice) const {
+  const std::string_view closing = include_usage_ ? "],\"usage\":null}\n\n" : "]}\n\n";
+  std::string out;
+  out.reserve(opening_.size() + choice.size() + closing.size());
+  out += opening_;
+  out += choice;
+  return out += closing;
 }
 
 std::string EventStream::end(const AnswerResult& result) {

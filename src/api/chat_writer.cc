@@ -48,6 +48,7 @@ class ChatStream final : public EventStream {
       begun_[event.choice] = true;
       out += chunk(choice(event.choice, {{"role", "assistant"}, {"content", ""}}));
     }
+    if (is_plain(event)) return out += chunk_of(plain_choice(event));
     Json delta = Json::object();
     if (!event.reasoning.empty()) delta["reasoning_content"] = event.reasoning;
     if (!event.text.empty()) delta["content"] = event.text;
@@ -65,6 +66,17 @@ class ChatStream final : public EventStream {
   }
 
  private:
+  /// Text and nothing else, as nearly all events are: worth a short way.
+  static bool is_plain(const AnswerEvent& event) {
+    return !event.text.empty() && event.reasoning.empty() && event.calls.empty() &&
+           event.logprobs.empty() && event.finish_reason.empty();
+  }
+  static std::string plain_choice(const AnswerEvent& event) {
+    return "{\"index\":" + std::to_string(event.choice) +
+           ",\"delta\":{\"content\":" + dump_json(event.text) +
+           "},\"logprobs\":null,\"finish_reason\":null}";
+  }
+
   static Json choice(int index, Json delta, const std::vector<TextLogprob>& logprobs = {}) {
     return {{"index", index},
             {"delta", std::move(delta)},

@@ -10,7 +10,27 @@ namespace fathom::api {
 
 namespace asio = boost::asio;
 
-Inbox::Inbox(asio::any_io_executor executor) : executor_(executor), timer_(executor) {}
+void Wakeups::wake(std::shared_ptr<Inbox> inbox) {
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    first = waiting_.empty();
+    waiting_.push_back(std::move(inbox));
+  }
+  if (first) asio::post(executor_, [self = shared_from_this()] { self->arrive(); });
+}
+
+void Wakeups::arrive() {
+  std::vector<std::shared_ptr<Inbox>> woken;
+  {
+    const std::lock_guard lock(mutex_);
+    woken.swap(waiting_);
+  }
+  for (const auto& inbox : woken) inbox->wake();
+}
+
+Inbox::Inbox(std::shared_ptr<Wakeups> wakeups)
+    : wakeups_(std::move(wakeups)), timer_(wakeups_->executor()) {}
 
 void Inbox::push(AnswerEvent event) {
   std::unique_lock lock(mutex_);
@@ -24,12 +44,12 @@ void Inbox::close(AnswerResult result) {
   notify(std::move(lock));
 }
 
-// One post for each time that the reader waits, however many events come meanwhile. It runs on the
-// reader's thread, so the reader's wait has begun by then.
+// One call for each time that the reader waits, however many events come meanwhile. It is woken on
+// its own thread, so its wait has begun by then.
 void Inbox::notify(std::unique_lock<std::mutex> lock) {
   if (!std::exchange(waiting_, false)) return;
   lock.unlock();
-  asio::post(executor_, [self = shared_from_this()] { self->timer_.cancel(); });
+  wakeups_->wake(shared_from_this());
 }
 
 asio::awaitable<Inbox::Batch> Inbox::take(Clock::time_point until) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -15,12 +16,31 @@
 
 namespace fathom::api {
 
+class Inbox;
+
+/// Wakes the readers of inboxes, on their thread. The engine fills many inboxes with each step;
+/// going to that thread costs more than what is done there, so one trip wakes all. Thread-safe.
+class Wakeups final : public std::enable_shared_from_this<Wakeups> {
+ public:
+  /// The executor must run on one thread, the readers'.
+  explicit Wakeups(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
+
+  void wake(std::shared_ptr<Inbox> inbox);
+  const boost::asio::any_io_executor& executor() const { return executor_; }
+
+ private:
+  void arrive();
+
+  boost::asio::any_io_executor executor_;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Inbox>> waiting_;  // not empty: a trip is under way
+};
+
 class Inbox final : public AnswerReceiver, public std::enable_shared_from_this<Inbox> {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// The executor must run on one thread, the reader's.
-  explicit Inbox(boost::asio::any_io_executor executor);
+  explicit Inbox(std::shared_ptr<Wakeups> wakeups);
 
   // From any thread.
   void push(AnswerEvent event) override;
@@ -40,7 +60,7 @@ class Inbox final : public AnswerReceiver, public std::enable_shared_from_this<I
  private:
   void notify(std::unique_lock<std::mutex> lock);
 
-  boost::asio::any_io_executor executor_;
+  std::shared_ptr<Wakeups> wakeups_;
   boost::asio::steady_timer timer_;
   std::mutex mutex_;
   Batch batch_;

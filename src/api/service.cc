@@ -52,7 +52,7 @@ Service::Service(Backend& backend, ledger::Ledger& ledger, Workers& workers,
     : backend_(backend),
       ledger_(ledger),
       workers_(workers),
-      executor_(std::move(executor)),
+      wakeups_(std::make_shared<Wakeups>(std::move(executor))),
       options_(std::move(options)),
       access_(ledger, workers, options_.key_concurrency) {}
 

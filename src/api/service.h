@@ -74,7 +74,7 @@ class Service {
   Backend& backend_;
   ledger::Ledger& ledger_;
   Workers& workers_;
-  asio::any_io_executor executor_;
+  std::shared_ptr<Wakeups> wakeups_;
   const ServiceOptions options_;
   Access access_;
   Metrics metrics_;

@@ -1,5 +1,6 @@
 #include "api/http/transport.h"
 
+#include <boost/asio/error.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
@@ -16,7 +17,10 @@ auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, 
 
 class Plain final : public Transport {
  public:
-  explicit Plain(tcp::socket socket) : socket_(std::move(socket)) {}
+  explicit Plain(tcp::socket socket) : socket_(std::move(socket)) {
+    error_code ignored;
+    socket_.non_blocking(true, ignored);
+  }
 
   asio::awaitable<void> handshake(error_code& error) override {
     error = {};
@@ -26,7 +30,10 @@ class Plain final : public Transport {
     co_return co_await socket_.async_read_some(buffer, into(error));
   }
   asio::awaitable<void> write(asio::const_buffer buffer, error_code& error) override {
-    co_await asio::async_write(socket_, buffer, into(error));
+    // Nearly always all of it fits into the socket's buffer, and nobody has to wait.
+    buffer += socket_.write_some(asio::buffer(buffer), error);
+    if (error == asio::error::would_block) error = {};
+    if (!error && buffer.size() > 0) co_await asio::async_write(socket_, buffer, into(error));
   }
   asio::awaitable<void> shutdown() override {
     error_code ignored;
