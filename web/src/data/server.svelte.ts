@@ -50,8 +50,11 @@ export async function refreshBalance(): Promise<void> {
   try {
     server.balances = await fetchBalance();
   } catch (error) {
+    const kind = error instanceof ApiError ? error.kind : 'server';
+    // Out of reach for a moment: what was known still holds.
+    if (kind === 'network') return;
     server.balances = undefined;
-    if (error instanceof ApiError && error.kind === 'key') server.needsKey = true;
+    if (kind === 'key') server.needsKey = true;
   }
 }
 
