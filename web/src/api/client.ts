@@ -1,4 +1,5 @@
 // The requests that the page makes: all to its own origin.
+import { requestBody } from './body';
 import { ApiError, errorOf, kindOfStatus } from './errors';
 import { SseParser } from './sse';
 import type { Balance, ChatRequest, Chunk, ServerInfo } from './types';
@@ -61,9 +62,10 @@ export async function* streamChat(
   signal: AbortSignal,
 ): AsyncGenerator<StreamEvent> {
   const continues = request.messages.at(-1)?.prefix === true;
+  const body = await requestBody(request);
   const response = await send(continues ? '/beta/chat/completions' : '/chat/completions', {
     method: 'POST',
-    body: JSON.stringify(request),
+    body,
     signal,
   });
   if (!response.ok) throw await errorOf(response);

@@ -33,8 +33,17 @@ export function t(key: WordKey, values: Record<string, string | number> = {}): s
 
 const localeTag = () => (locale.language === 'zh' ? 'zh-CN' : 'en-GB');
 
+/** Made once each: making one takes longer than everything that it ever formats. */
+const numberFormats = new Map<string, Intl.NumberFormat>();
+
 export function formatNumber(value: number, digits = 0): string {
-  return new Intl.NumberFormat(localeTag(), { maximumFractionDigits: digits }).format(value);
+  const key = `${localeTag()} ${digits}`;
+  let format = numberFormats.get(key);
+  if (!format) {
+    format = new Intl.NumberFormat(localeTag(), { maximumFractionDigits: digits });
+    numberFormats.set(key, format);
+  }
+  return format.format(value);
 }
 
 export function formatCount(n: number): string {

@@ -6,7 +6,7 @@ import { highlight } from './highlight';
 import { schedule } from './schedule';
 import type { Stretch } from './stretches';
 
-const kPartLines = 48;
+const kPartLines = 16;
 /** While code grows it is coloured anew after this many times the time that colouring last took. */
 const kRestFactor = 6;
 const kLongestRestMs = 500;

@@ -49,7 +49,7 @@ export const kVariants = ['phone', 'desktop'].flatMap((size) =>
   ['en', 'zh'].map((language) => ({ size, language })),
 );
 
-/** A fresh browser profile at a size and in a language. Page errors and outside requests are kept. */
+/** A fresh browser profile at a size and in a language, with the page at `url`. */
 export async function openPage(browser, url, { size, language, ...options }) {
   const context = await browser.newContext({
     viewport: kSizes[size],
@@ -63,7 +63,36 @@ export async function openPage(browser, url, { size, language, ...options }) {
   });
   context.setDefaultTimeout(60_000);
   const page = await context.newPage();
+  const view = { context, page, t: wordsOf(language), size, language, options };
+  await visit(view, url);
+  return view;
+}
+
+/**
+ * Brings a page that served before to another server. That is an origin of its own, with a storage
+ * of its own: empty, once what a server on the same port may have left is gone.
+ */
+export async function reopenPage(view, url) {
+  const { context, page, size, options } = view;
+  for (const event of kWatched) page.removeAllListeners(event);
+  view.session ??= await context.newCDPSession(page);
+  await view.session.send('Storage.clearDataForOrigin', {
+    origin: new URL(url).origin,
+    storageTypes: 'all',
+  });
+  await context.setOffline(false);
+  await page.emulateMedia({ colorScheme: options.colorScheme ?? 'light', reducedMotion: 'reduce' });
+  await page.setViewportSize(kSizes[size]);
+  await visit(view, url);
+}
+
+const kWatched = ['pageerror', 'console', 'request', 'response', 'framenavigated', 'dialog'];
+
+/** Goes to the address. From then on page errors and outside requests are kept in `problems`. */
+async function visit(view, url) {
+  const { page, t } = view;
   const problems = [];
+  view.problems = problems;
   page.on('pageerror', (error) => problems.push(`page error: ${error.message}`));
   page.on('console', (message) => {
     // The browser reports each answer other than 2xx, which some tests ask for.
@@ -77,7 +106,5 @@ export async function openPage(browser, url, { size, language, ...options }) {
     }
   });
   await page.goto(url);
-  const t = wordsOf(language);
   await page.getByLabel(t('message'), { exact: true }).waitFor();
-  return { context, page, t, size, language, problems };
 }

@@ -1,14 +1,18 @@
-// What a test file is made of: tests that get a fresh server and a fresh page each.
+// What a test file is made of: tests that get a fresh server each, on a page of their own or one
+// that the tests of a file share.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { kVariants, launch, openPage } from './browser.mjs';
+import { kVariants, launch, openPage, reopenPage } from './browser.mjs';
 import { startScriptedServer } from './scripted_server.mjs';
 
 const kFailures = new URL('../../../../artifacts/web-failures/', import.meta.url).pathname;
 
 let browser;
-after(async () => (await browser)?.close());
+after(async () => {
+  await closePages();
+  await (await browser)?.close();
+});
 
 /** The browser that this file's tests share. */
 export const sharedBrowser = () => (browser ??= launch());
@@ -33,9 +37,20 @@ export function everywhere(name, run, options) {
   for (const variant of kVariants) once(name, run, { ...options, ...variant });
 }
 
-/** Runs `use` on a page of its own; what went wrong unseen (script errors, outside requests) fails too. */
+const pages = new Map();
+
+/** The page for these options: the one that the test before left, or a new one. */
+async function pageFor(url, options) {
+  const key = JSON.stringify(options);
+  const view = pages.get(key);
+  if (view) await reopenPage(view, url);
+  else pages.set(key, await openPage(await sharedBrowser(), url, options));
+  return pages.get(key);
+}
+
+/** Runs `use` on a page; what went wrong unseen (script errors, outside requests) fails too. */
 export async function onPage(url, { name, ...options }, use) {
-  const view = await openPage(await sharedBrowser(), url, options);
+  const view = await pageFor(url, options);
   try {
     await use(view);
     assert.deepEqual(view.problems, []);
@@ -43,10 +58,16 @@ export async function onPage(url, { name, ...options }, use) {
     mkdirSync(kFailures, { recursive: true });
     const file = `${name}-${view.size}-${view.language}`.replace(/[^\w-]+/g, '_');
     await view.page.screenshot({ path: `${kFailures}${file}.png` }).catch(() => {});
-    throw error;
-  } finally {
+    pages.delete(JSON.stringify(options));
     await view.context.close();
+    throw error;
   }
+}
+
+/** Closes what the tests before used, for one that must have the browser for itself. */
+export async function closePages() {
+  for (const { context } of pages.values()) await context.close();
+  pages.clear();
 }
 
 /** Tries `check` until it no longer throws. */

@@ -113,6 +113,49 @@ const kConversation = JSON.stringify({
   ],
 });
 
+/**
+ * Goes from the first turn to the last, a stretch at a time, and looks at every stretch with all of
+ * its blocks and formulas in place. Returns how many answers there were.
+ */
+async function readThrough(view) {
+  const { page } = view;
+  const kStretch = 1400;
+  let found = 0;
+  for (let index = 0; index >= 0;) {
+    // What is from this turn on, where all of it is there: so many answers, and the turn after it.
+    const stretch = () =>
+      page.evaluate(
+        ([first, height]) => {
+          const all = [...document.querySelectorAll('.thread > ol > li')];
+          all[first].scrollIntoView({ block: 'start' });
+          const { top } = all[first].getBoundingClientRect();
+          const end = all.findIndex((item) => item.getBoundingClientRect().top > top + height);
+          const items = all.slice(first, end < 0 ? undefined : end);
+          const kOpen = ':scope > [hidden], .answer .markdown:empty, .answer .math:not(:has(*))';
+          if (items.some((item) => item.querySelector(kOpen))) return undefined;
+          return { count: items.filter((item) => item.querySelector('.answer')).length, next: end };
+        },
+        [index, kStretch],
+      );
+    const { count, next } = await eventually(async () => {
+      const there = await stretch();
+      assert.ok(there);
+      return there;
+    });
+    found += count;
+    index = next;
+    assert.deepEqual(await dangers(view), { found: [], hits: 0 });
+    // The pointer and the focus over all of it.
+    await page.evaluate(() => {
+      for (const node of document.querySelectorAll('.answer *')) {
+        for (const type of ['mouseover', 'pointerenter', 'focus', 'toggle', 'load', 'error'])
+          node.dispatchEvent(new Event(type));
+      }
+    });
+  }
+  return found;
+}
+
 for (const csp of [undefined, '']) {
   const how =
     csp === '' ? 'even without the content security policy' : 'under the content security policy';
@@ -128,22 +171,8 @@ for (const csp of [undefined, '']) {
         .setInputFiles(textFile('attacks.json', kConversation));
       await view.page.keyboard.press('Escape');
       await listed(view).first().click();
-      await eventually(async () => assert.equal(await answers(view).count(), kAttacks.length));
-      // Every block is shown, wherever it is on the page, and every formula is set.
-      await eventually(async () =>
-        assert.equal(
-          await view.page.locator('.answer .markdown:empty, .answer .math:not(:has(*))').count(),
-          0,
-        ),
-      );
-      assert.deepEqual(await dangers(view), { found: [], hits: 0 });
-      // The pointer and the focus over all of it.
-      await view.page.evaluate(() => {
-        for (const node of document.querySelectorAll('.answer *')) {
-          for (const type of ['mouseover', 'pointerenter', 'focus', 'toggle', 'load', 'error'])
-            node.dispatchEvent(new Event(type));
-        }
-      });
+      await answers(view).first().waitFor();
+      assert.equal(await readThrough(view), kAttacks.length);
       assert.equal(await view.page.evaluate(() => window.hits), 0);
       assert.deepEqual(asked, []);
     },
