@@ -36,6 +36,39 @@ print(roots(1, -5, 6))  # (2.0, 3.0)
 > A check: $2^2 - 5 \\cdot 2 + 6 = 0$ and $3^2 - 5 \\cdot 3 + 6 = 0$.
 `;
 
+const kDayMs = 24 * 3600 * 1000;
+
+/** A file such as the page exports: one conversation of one question and answer for each entry. */
+export function conversationFile(...entries) {
+  const conversations = entries.map(
+    ({ title, daysAgo = 0, question = 'Q', answer = 'A' }, index) => {
+      const at = Date.now() - daysAgo * kDayMs - index;
+      const message = (id, parentId, role, content) => ({
+        id,
+        parentId,
+        role,
+        content,
+        createdAt: at,
+        state: 'done',
+        conversationId: title,
+      });
+      return {
+        id: title,
+        title,
+        createdAt: at,
+        updatedAt: at,
+        params: { system: '', stop: [], json: false, tools: '', toolChoice: 'auto' },
+        choices: {},
+        messages: [
+          message(`${title}q`, null, 'user', question),
+          message(`${title}a`, `${title}q`, 'assistant', answer),
+        ],
+      };
+    },
+  );
+  return JSON.stringify({ format: 'fathom-conversations', version: 1, conversations });
+}
+
 /** Cut into pieces of a few characters, as a model sends them. */
 export function inPieces(text, size = 4) {
   const pieces = [];

@@ -15,40 +15,8 @@ import {
   questions,
   textFile,
 } from '../harness/chat.mjs';
+import { conversationFile } from '../harness/samples.mjs';
 import { eventually, everywhere, once } from '../harness/suite.mjs';
-
-const kDayMs = 24 * 3600 * 1000;
-
-/** A file such as the page exports: one conversation of one question and answer for each entry. */
-function exported(...entries) {
-  const conversations = entries.map(
-    ({ title, daysAgo = 0, question = 'Q', answer = 'A' }, index) => {
-      const at = Date.now() - daysAgo * kDayMs - index;
-      const message = (id, parentId, role, content) => ({
-        id,
-        parentId,
-        role,
-        content,
-        createdAt: at,
-        state: 'done',
-        conversationId: title,
-      });
-      return {
-        id: title,
-        title,
-        createdAt: at,
-        updatedAt: at,
-        params: { system: '', stop: [], json: false, tools: '', toolChoice: 'auto' },
-        choices: {},
-        messages: [
-          message(`${title}q`, null, 'user', question),
-          message(`${title}a`, `${title}q`, 'assistant', answer),
-        ],
-      };
-    },
-  );
-  return JSON.stringify({ format: 'fathom-conversations', version: 1, conversations });
-}
 
 const toast = ({ page }, text) => page.getByRole('status').getByText(text).waitFor();
 
@@ -106,7 +74,7 @@ everywhere('the list goes by date, and is searched in titles and messages', asyn
     view,
     textFile(
       'fathom.json',
-      exported(
+      conversationFile(
         { title: 'Harbour', question: 'About ships', answer: 'The lighthouse keeper sleeps.' },
         { title: 'Tides', daysAgo: 1 },
         { title: 'Currents', daysAgo: 4 },

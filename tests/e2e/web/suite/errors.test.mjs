@@ -40,8 +40,12 @@ everywhere(
 );
 
 everywhere('a broken connection keeps what had come and can go on', async (view, server) => {
-  server.answer({ pieces: ['Half ', 'of ', { wait: 50 }, { cut: true }] }, { pieces: ['it.'] });
+  let cut;
+  const hold = new Promise((resolve) => (cut = resolve));
+  server.answer({ pieces: ['Half ', 'of ', { hold }, { cut: true }] }, { pieces: ['it.'] });
   await ask(view, 'Go');
+  await answers(view).getByText('Half of').waitFor();
+  cut();
   const alert = view.page.getByRole('alert');
   await alert.getByText(view.t('errorCut')).waitFor();
   assert.equal((await answers(view).locator('.markdown').textContent()).trim(), 'Half of');
