@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the embedded model again, from text to export, in RUN (default: ./fathom-10m-run): about 40
+# Trains the embedded model again, from text to export, in RUN (default: ./fathom-10m-run): about 80
 # minutes on two cores. The tokenizer is the one in models/fathom-10m; `tokenizer` as the second
 # argument learns it anew.
 #   scripts/train_embedded.sh [RUN] [tokenizer]
@@ -27,7 +27,7 @@ bin() {  # NAME SEED FLAGS... INPUTS...
   shift 2
   "$fathom" data "$@" --tokenizer tokenizer --vocab 4096 --sequence 2048 --seed "$seed" --out "$name.bin"
 }
-"$fathom" data --suite lessons --split train --count 380000 --seed 21 --out lessons.jsonl
+"$fathom" data --suite lessons --split train --count 560000 --seed 61 --out lessons.jsonl
 "$fathom" data --suite lessons --split heldout --count 1500 --seed 12 --out heldout.jsonl
 "$fathom" data --suite drills --split train --count 30000 --seed 31 --out drills.jsonl
 bin lessons 1 lessons.jsonl
@@ -38,7 +38,7 @@ bin text 1 "$text/glosses.jsonl" "$text/poems.jsonl" "$text/names.jsonl" --split
 # Four parts of one run: each goes on from the state of the one before.
 cp "$root"/models/configs/embedded.json .
 cp "$root"/models/configs/fathom-10m/*.toml .
-for part in 1-begin 2-drills 3-lessons 4-turns; do
+for part in 1-begin 2-drills 3-lessons 4-settle; do
   "$fathom" train "$part.toml" --resume
 done
 echo "$run/run/export"

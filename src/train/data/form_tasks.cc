@@ -131,14 +131,11 @@ const std::vector<Tool>& tools() {
   return list;
 }
 
-Json turn(const char* role, const std::string& content) {
-  return {{"role", role}, {"content", content}};
-}
-
 struct Scene {
   Lesson lesson;  // with tools and the user's turn
   Call call;
-  std::string call_text;
+  std::string function;   // that is called
+  std::string call_text;  // as the model writes it
 };
 
 Scene tool_scene(Rng& rng, const char* task) {
@@ -156,13 +153,12 @@ Scene tool_scene(Rng& rng, const char* task) {
   for (const size_t i : offered) scene.lesson.tools.push_back(tools()[i].spec);
   scene.lesson.messages = user_says(scene.call.prompt);
   scene.lesson.key = fmt::format("tool {}", scene.call.prompt);
+  scene.function = tools()[asked].spec["function"]["name"];
   scene.call_text = fmt::format(
       "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>{}\n```json\n{}\n"
       "```<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
-      tools()[asked].spec["function"]["name"].get<std::string>(), scene.call.arguments.dump());
-  scene.lesson.answer =
-      Json{{"name", tools()[asked].spec["function"]["name"]}, {"arguments", scene.call.arguments}}
-          .dump();
+      scene.function, scene.call.arguments.dump());
+  scene.lesson.answer = Json{{"name", scene.function}, {"arguments", scene.call.arguments}}.dump();
   return scene;
 }
 
@@ -209,8 +205,14 @@ Lesson tool_call_lesson(Rng& rng) {
 
 Lesson tool_result_lesson(Rng& rng) {
   Scene scene = tool_scene(rng, "tool_result");
-  scene.lesson.messages.push_back(turn("assistant", scene.call_text));
-  scene.lesson.messages.push_back(turn("tool", scene.call.result.dump()));
+  const Json function = {{"name", scene.function}, {"arguments", scene.call.arguments.dump()}};
+  scene.lesson.messages.push_back(
+      {{"role", "assistant"},
+       {"content", nullptr},
+       {"tool_calls",
+        Json::array({{{"id", "call_0"}, {"type", "function"}, {"function", function}}})}});
+  scene.lesson.messages.push_back(
+      {{"role", "tool"}, {"tool_call_id", "call_0"}, {"content", scene.call.result.dump()}});
   scene.lesson.reply = scene.lesson.answer = scene.call.reply;
   scene.lesson.check = Check::kExact;
   return scene.lesson;

@@ -12,9 +12,9 @@ namespace fathom::train {
 namespace {
 
 constexpr Task kTraining[] = {
-    {"copy", 5},     {"reverse", 7},   {"sort", 9},       {"count", 9},       {"compare", 4},
-    {"add", 10},     {"subtract", 10}, {"retrieval", 40}, {"facts", 6},       {"unknown", 2},
-    {"greeting", 3}, {"json", 7},      {"tool_call", 14}, {"tool_result", 8}, {"code", 4}};
+    {"copy", 5},     {"reverse", 10},  {"sort", 13},      {"count", 6},       {"compare", 8},
+    {"add", 9},      {"subtract", 12}, {"retrieval", 36}, {"facts", 7},       {"unknown", 2},
+    {"greeting", 3}, {"json", 6},      {"tool_call", 11}, {"tool_result", 9}, {"code", 4}};
 
 constexpr const char* kCapabilities[] = {
     "copy",     "reverse",      "sort",          "count",         "compare",        "add",

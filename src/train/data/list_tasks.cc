@@ -58,7 +58,7 @@ constexpr Kind kAnyKind[] = {Kind::kWords,   Kind::kWords,  Kind::kChinese,
 
 Lesson copy_lesson(Rng& rng) {
   static constexpr const char* kPrompts[] = {"Repeat: {}", "Copy this exactly: {}", "重复: {}"};
-  const Items items = random_items(rng, pick(rng, kAnyKind), between(rng, 2, 10), false);
+  const Items items = random_items(rng, pick(rng, kAnyKind), between(rng, 2, 10), true);
   return list_lesson("copy", fmt::format(fmt::runtime(pick(rng, kPrompts)), join(items)), items,
                      items);
 }
@@ -84,7 +84,11 @@ Lesson drill_lesson(Rng& rng) {
     std::string item = any_item(rng);
     if (std::find(items.begin(), items.end(), item) == items.end()) items.push_back(item);
   }
-  if (chance(rng, 0.5)) return list_lesson("drill", "Repeat: " + join(items), items, items);
+  if (chance(rng, 0.4)) return list_lesson("drill", "Repeat: " + join(items), items, items);
+  if (chance(rng, 0.4)) {
+    return list_lesson("drill", "Reverse: " + join(items), items,
+                       Items(items.rbegin(), items.rend()));
+  }
   const auto from = static_cast<int64_t>(rng.below(items.size() - 1));
   return list_lesson("drill", fmt::format("List: {}\nGo on from {}", join(items), items[from]),
                      items, Items(items.begin() + from, items.end()));
@@ -93,7 +97,7 @@ Lesson drill_lesson(Rng& rng) {
 Lesson reverse_lesson(Rng& rng) {
   static constexpr const char* kPrompts[] = {"Reverse: {}", "Write in reverse order: {}",
                                              "倒序: {}"};
-  const Items items = random_items(rng, pick(rng, kAnyKind), between(rng, 2, 8), false);
+  const Items items = random_items(rng, pick(rng, kAnyKind), between(rng, 2, 8), true);
   return list_lesson("reverse", fmt::format(fmt::runtime(pick(rng, kPrompts)), join(items)), items,
                      Items(items.rbegin(), items.rend()));
 }
@@ -112,32 +116,15 @@ Lesson sort_lesson(Rng& rng) {
 Lesson count_lesson(Rng& rng) {
   static constexpr Kind kKinds[] = {Kind::kWords, Kind::kChinese, Kind::kLetters};
   static constexpr const char* kPrompts[] = {"How many items? {}", "Count: {}", "数一数: {}"};
-  static constexpr const char* kWordPrompts[] = {"How many times does {} occur? {}", "Count {}: {}",
-                                                 "{} 出现几次? {}"};
-  const Kind kind = pick(rng, kKinds);
-  Items items = random_items(rng, kind, between(rng, 2, 10), false);
-  // Of one item alone in half of the lessons: then it stands in a few places.
-  const bool one = chance(rng, 0.5);
-  const std::string target = random_item(rng, kind);
-  if (one) {
-    for (std::string& item : items) {
-      if (chance(rng, 0.4)) item = target;
-    }
-  }
-  int64_t count = 0;
+  const Items items = random_items(rng, pick(rng, kKinds), between(rng, 2, 10), true);
+  Lesson lesson =
+      list_lesson("count", fmt::format(fmt::runtime(pick(rng, kPrompts)), join(items)), items, {});
   Items aloud;
   for (const std::string& item : items) {
-    count += !one || item == target;
-    aloud.push_back(fmt::format("{} {}", item, count));
+    aloud.push_back(fmt::format("{} {}", item, aloud.size() + 1));
   }
-  const std::string list = join(items);
-  Lesson lesson = list_lesson("count",
-                              one ? fmt::format(fmt::runtime(pick(rng, kWordPrompts)), target, list)
-                                  : fmt::format(fmt::runtime(pick(rng, kPrompts)), list),
-                              items, {});
-  if (one) lesson.key += " of " + target;
-  lesson.reply = fmt::format("{}: {}", join(aloud), count);
-  lesson.answer = std::to_string(count);
+  lesson.reply = fmt::format("{}: {}", join(aloud), items.size());
+  lesson.answer = std::to_string(items.size());
   lesson.check = Check::kNumber;
   return lesson;
 }

@@ -9,7 +9,7 @@ namespace {
 
 int64_t operand(Rng& rng) {
   const double draw = rng.uniform();
-  if (draw < 0.08) return between(rng, 0, 9);
+  if (draw < 0.10) return between(rng, 0, 9);
   if (draw < 0.90) return between(rng, 10, 99);
   return between(rng, 100, 999);
 }
@@ -80,6 +80,7 @@ Lesson subtract_lesson(Rng& rng) {
 
 Lesson compare_lesson(Rng& rng) {
   int64_t a = operand(rng), b = operand(rng);
+  if (chance(rng, 0.3)) b = a / 10 * 10 + between(rng, 0, 9);  // only the last digits differ
   if (a == b) b = a + 1;
   const int64_t larger = std::max(a, b), smaller = std::min(a, b);
   Lesson lesson;

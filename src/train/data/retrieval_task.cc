@@ -9,20 +9,22 @@
 namespace fathom::train {
 namespace {
 
-/// A kind of statement about a name, and the question about it. `{0}` is the name.
+/// A kind of statement about a name, and the question about it. `{0}` is the name. What was not
+/// said is answered with the same words up to the value: a reader that looks for the value finds
+/// none there, which is easier seen than before the first word.
 struct Form {
   const char* fact;  // `{1}` is the value
   const char* question;
   const char* unknown;
   bool chinese;
-  bool code;           // the value is a number of four digits, else a city
+  bool code;           // the value is a secret word or number, else a city
   int64_t tokens = 0;  // that a fact takes, about
 };
 
 constexpr Form kForms[] = {
-    {"The code of {0} is {1}.", "What is the code of {0}?", "I don't know.", false, true, 11},
-    {"{0} lives in {1}.", "Where does {0} live?", "I don't know.", false, false, 6},
-    {"{0}的密码是 {1}。", "{0}的密码是多少?", "我不知道。", true, true, 11}};
+    {"The code of {0} is {1}.", "What is the code of {0}?", "unknown", false, true, 8},
+    {"{0} lives in {1}.", "Where does {0} live?", "a place unknown", false, false, 6},
+    {"{0}的密码是 {1}。", "{0}的密码是多少?", "未知", true, true, 8}};
 
 std::string filler(Rng& rng) {
   static constexpr const char* kVerbs[] = {"is near", "is behind", "stands by", "is older than"};
@@ -31,8 +33,13 @@ std::string filler(Rng& rng) {
 }
 constexpr int64_t kFillerTokens = 9;
 
-std::string value_of(Rng& rng, const Form& form) {
-  if (form.code) return fmt::format("{:04}", rng.below(10000));
+/// Codes are numbers of four digits where one stands alone; among many codes they are words, which
+/// a reader of few layers tells apart by what stands just before them.
+std::string value_of(Rng& rng, const Form& form, bool alone) {
+  if (form.code && alone) return fmt::format("{:04}", rng.below(10000));
+  if (form.code) {
+    return std::string(form.chinese ? pick(rng, chinese_words()) : pick(rng, english_words()));
+  }
   std::string_view city;
   do city = pick(rng, countries()).capital;
   while (city.find(' ') != std::string_view::npos);
@@ -62,7 +69,7 @@ Lesson retrieval_lesson(Rng& rng, int64_t tokens, int64_t questions) {
       chance(rng, 0.4) ? std::max<int64_t>(1, most) : between(rng, 1, std::max<int64_t>(1, most));
   std::vector<std::string> values, lines;
   for (int64_t i = 0; i < facts; ++i) {
-    values.push_back(value_of(rng, form));
+    values.push_back(value_of(rng, form, facts == 1));
     lines.push_back(fmt::format(fmt::runtime(form.fact), names[i], values.back()));
   }
   for (int64_t left = tokens - facts * form.tokens; left >= kFillerTokens; left -= kFillerTokens) {
@@ -75,7 +82,7 @@ Lesson retrieval_lesson(Rng& rng, int64_t tokens, int64_t questions) {
   lesson.messages = Json::array();
   const std::string context = fmt::format("{}\n", fmt::join(lines, "\n"));
   std::vector<int64_t> asked;  // also after names of which nothing was said
-  const int64_t askable = std::min<int64_t>(facts + std::max<int64_t>(1, facts / 12),
+  const int64_t askable = std::min<int64_t>(facts + std::max<int64_t>(1, facts / 4),
                                             static_cast<int64_t>(names.size()));
   for (int64_t i = 0; i < askable; ++i) asked.push_back(i);
   shuffle(rng, asked);
@@ -87,9 +94,8 @@ Lesson retrieval_lesson(Rng& rng, int64_t tokens, int64_t questions) {
     lesson.messages.push_back(
         turn("user", (i == 0 ? context : "") + fmt::format(fmt::runtime(form.question), name)));
     // The reply says the fact again: what stood before the value once leads to it once more.
-    lesson.reply =
-        known ? fmt::format(fmt::runtime(form.fact), name, values[asked[i]]) : form.unknown;
     lesson.answer = known ? values[asked[i]] : form.unknown;
+    lesson.reply = fmt::format(fmt::runtime(form.fact), name, lesson.answer);
   }
   lesson.key = "retrieval " + context;
   lesson.check = Check::kContains;

@@ -19,6 +19,12 @@ Lesson exchange(const char* task, std::string prompt, std::string reply, std::st
   return lesson;
 }
 
+/// One that may not be held out: the only wording in which a thing is taught.
+Lesson taught(Lesson lesson) {
+  lesson.key.clear();
+  return lesson;
+}
+
 template <typename... Args>
 std::string fill(const char* format, const Args&... args) {
   return fmt::format(fmt::runtime(format), args...);
@@ -114,23 +120,27 @@ Lesson capital_lesson(Rng& rng) {
   const Country& c = pick(rng, countries());
   switch (rng.below(6)) {
     case 0:
-      return exchange("facts", fill("What is the capital of {}?", c.name),
-                      fill("The capital of {} is {}.", c.name, c.capital), std::string(c.capital));
+      return taught(exchange("facts", fill("What is the capital of {}?", c.name),
+                             fill("The capital of {} is {}.", c.name, c.capital),
+                             std::string(c.capital)));
     case 1:
       return exchange("facts", fill("Name the capital of {}.", c.name),
                       fill("The capital of {} is {}.", c.name, c.capital), std::string(c.capital));
     case 2:
-      return exchange("facts", fill("{} is the capital of which country?", c.capital),
-                      fill("{} is the capital of {}.", c.capital, c.name), std::string(c.name));
+      return taught(exchange("facts", fill("{} is the capital of which country?", c.capital),
+                             fill("{} is the capital of {}.", c.capital, c.name),
+                             std::string(c.name)));
     case 3:
-      return exchange("facts", fill("{}的首都是哪里?", c.name_zh),
-                      fill("{}的首都是{}。", c.name_zh, c.capital_zh), std::string(c.capital_zh));
+      return taught(exchange("facts", fill("{}的首都是哪里?", c.name_zh),
+                             fill("{}的首都是{}。", c.name_zh, c.capital_zh),
+                             std::string(c.capital_zh)));
     case 4:
       return exchange("facts", fill("{}的首都是什么?", c.name_zh),
                       fill("{}的首都是{}。", c.name_zh, c.capital_zh), std::string(c.capital_zh));
     default:
-      return exchange("facts", fill("{}是哪个国家的首都?", c.capital_zh),
-                      fill("{}是{}的首都。", c.capital_zh, c.name_zh), std::string(c.name_zh));
+      return taught(exchange("facts", fill("{}是哪个国家的首都?", c.capital_zh),
+                             fill("{}是{}的首都。", c.capital_zh, c.name_zh),
+                             std::string(c.name_zh)));
   }
 }
 
@@ -138,16 +148,17 @@ Lesson currency_lesson(Rng& rng) {
   const Country& c = pick(rng, countries());
   switch (rng.below(4)) {
     case 0:
-      return exchange("facts", fill("What is the currency of {}?", c.name),
-                      fill("The currency of {} is the {}.", c.name, c.currency),
-                      std::string(c.currency));
+      return taught(exchange("facts", fill("What is the currency of {}?", c.name),
+                             fill("The currency of {} is the {}.", c.name, c.currency),
+                             std::string(c.currency)));
     case 1:
       return exchange("facts", fill("What money do people use in {}?", c.name),
                       fill("The currency of {} is the {}.", c.name, c.currency),
                       std::string(c.currency));
     case 2:
-      return exchange("facts", fill("{}的货币是什么?", c.name_zh),
-                      fill("{}的货币是{}。", c.name_zh, c.currency_zh), std::string(c.currency_zh));
+      return taught(exchange("facts", fill("{}的货币是什么?", c.name_zh),
+                             fill("{}的货币是{}。", c.name_zh, c.currency_zh),
+                             std::string(c.currency_zh)));
     default:
       return exchange("facts", fill("{}用什么钱?", c.name_zh),
                       fill("{}的货币是{}。", c.name_zh, c.currency_zh), std::string(c.currency_zh));
@@ -198,7 +209,8 @@ Lesson code_lesson(Rng& rng) {
   static constexpr const char* kNames[] = {"f", "g", "run", "solve", "compute", "apply", "work"};
   const CodeTask& code = pick(rng, kCode);
   std::string name = code.name, prompt;
-  if (chance(rng, 0.4)) {
+  const bool named = chance(rng, 0.5);
+  if (named) {
     name = pick(rng, kNames);
     prompt = fill(pick(rng, kNamed), name, code.english);
   } else if (chance(rng, 0.5)) {
@@ -208,7 +220,8 @@ Lesson code_lesson(Rng& rng) {
   }
   const std::string function =
       fmt::format("def {}({}):\n    return {}", name, code.arguments, code.body);
-  return exchange("code", prompt, fmt::format("```python\n{}\n```", function), function);
+  Lesson lesson = exchange("code", prompt, fmt::format("```python\n{}\n```", function), function);
+  return named ? lesson : taught(std::move(lesson));
 }
 
 }  // namespace fathom::train

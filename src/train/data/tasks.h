@@ -14,8 +14,9 @@ Lesson copy_lesson(Rng& rng);
 Lesson reverse_lesson(Rng& rng);
 Lesson sort_lesson(Rng& rng);
 Lesson count_lesson(Rng& rng);  // counts aloud, item by item
-/// Long lists to repeat, whole or from one item on. Not a skill of its own: it teaches to look for
-/// where a word stood before, which the other tasks rest on and find late by themselves.
+/// Long lists to repeat, whole or from one item on, or to reverse. Not a skill of its own: it
+/// teaches to look for where a word stood before, which the other tasks rest on and find late by
+/// themselves.
 Lesson drill_lesson(Rng& rng);
 
 // number_tasks.cc: numbers of two digits, sometimes of one or three; sums column by column.
