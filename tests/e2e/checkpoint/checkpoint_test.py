@@ -35,6 +35,25 @@ class Workspace(unittest.TestCase):
             self.assertIn(part, result.stderr)
 
 
+class Memory(Workspace):
+    def test_weights_are_in_memory_once(self):
+        """While they move from the mapping to huge pages, too."""
+        config = json.loads((SOURCE / "bench/configs/mini.json").read_text())
+        (self.dir / "config.json").write_text(json.dumps({**config, "vocab_size": 4096}))
+        made = run("synth", self.dir / "config.json", self.dir / "model", "--layers", 2)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        weights = sum(f.stat().st_size for f in (self.dir / "model").glob("*.safetensors"))
+        process = subprocess.Popen(
+            [PROGRAM, "generate", self.dir / "model", "--ids", "1,2,3", "-n", "16", "--ignore-eos"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(process.returncode, 0)
+        resident = used.ru_maxrss * 1024
+        print(f"{weights / 1e6:.0f} MB of weights, {resident / 1e6:.0f} MB resident at most")
+        self.assertLess(resident, 1.2 * weights + 256e6)  # the mover's pieces, the engine's pages
+
+
 class PublishedShape(Workspace):
     """The full model as headers and holes."""
 
