@@ -8,6 +8,7 @@ preset="${1:-release}"
 scripts/install_packages.sh --tests
 python3 scripts/check_includes.py
 scripts/check_format.sh
+[[ "$preset" != release ]] || scripts/check_tidy.sh
 scripts/build_web.sh
 cmake --preset "$preset" -DFATHOM_TESTS=ON >/dev/null
 cmake --build --preset "$preset"

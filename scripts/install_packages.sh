@@ -10,7 +10,7 @@ packages=(
   libopenmpi-dev openmpi-bin
 )
 if [[ "${1:-}" == --tests ]]; then
-  packages+=(nodejs npm postgresql bubblewrap chromium-headless-shell curl openssl clang-format)
+  packages+=(nodejs npm postgresql bubblewrap chromium-headless-shell curl openssl clang-format clang-tidy-16)
 fi
 
 missing=()

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "engine/running_mean.h"
+
 namespace fathom::engine {
 namespace {
 
@@ -17,10 +19,6 @@ constexpr double kTrialShare = 0.01;  // of the decoding time
 constexpr double kFirstTrial = 2.0;   // plain rounds that the first trial may cost
 constexpr double kMargin = 1.02;      // what a length must win to be taken
 constexpr int kTrackedOneIn = 16;
-
-void average_in(double& average, double value) {
-  average = average == 0 ? value : average + kNewest * (value - average);
-}
 
 }  // namespace
 
@@ -106,8 +104,8 @@ bool DraftPolicy::worth_tracking(int64_t sequences) const {
 void DraftPolicy::observe(const Step& step) {
   if (step.sequences == 0) return;
   Times& times = times_[bucket(step.sequences)];
-  average_in(times.verify[step.drafts], step.verify_seconds);
-  if (step.proposed > 0) average_in(times.draft[step.proposed], step.draft_seconds);
+  average_in(times.verify[step.drafts], step.verify_seconds, kNewest);
+  if (step.proposed > 0) average_in(times.draft[step.proposed], step.draft_seconds, kNewest);
   const double seconds = step.verify_seconds + step.draft_seconds;
   spent_ += seconds;
   if (step.drafts == 0) {

@@ -4,14 +4,12 @@
 #include <bit>
 #include <cmath>
 
+#include "engine/running_mean.h"
+
 namespace fathom::engine {
 namespace {
 
-constexpr double kNewest = 0.2;  // weight of the newest measurement in an average
-
-void average_in(double& average, double value) {
-  average = average == 0 ? value : average + kNewest * (value - average);
-}
+constexpr double kNewestStep = 0.2;  // weight of the newest measurement in an average
 
 }  // namespace
 
@@ -43,12 +41,12 @@ int64_t StepBudget::prefill_tokens(int64_t streams) const {
 void StepBudget::observe(int64_t streams, int64_t prefill_tokens, double seconds) {
   if (streams == 0) {
     if (prefill_tokens > 0) {
-      average_in(token_seconds_, seconds / static_cast<double>(prefill_tokens));
+      average_in(token_seconds_, seconds / static_cast<double>(prefill_tokens), kNewestStep);
     }
     return;
   }
   if (prefill_tokens == 0) {
-    average_in(decode_[bucket(streams)], seconds);
+    average_in(decode_[bucket(streams)], seconds, kNewestStep);
     return;
   }
   const double alone = decode_seconds(streams);

@@ -6,12 +6,12 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "tensor/huge_region.h"
 
 namespace fathom {
 namespace {
 
 constexpr size_t kCacheLine = 64;
-constexpr size_t kHugePage = size_t{2} << 20;
 
 }  // namespace
 

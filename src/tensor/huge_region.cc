@@ -10,12 +10,6 @@
 #include "base/error.h"
 
 namespace fathom {
-namespace {
-
-constexpr size_t kHugePage = size_t{2} << 20;
-
-}  // namespace
-
 HugeRegion::HugeRegion(size_t bytes) {
   if (bytes == 0) return;
   const size_t length = bytes + kHugePage;  // so that an aligned range fits

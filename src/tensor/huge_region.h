@@ -5,6 +5,8 @@
 
 namespace fathom {
 
+inline constexpr size_t kHugePage = size_t{2} << 20;
+
 /// Zeroed memory from the system, aligned to a huge page (2 MB). It takes an address range at once
 /// and memory only where it is touched.
 class HugeRegion {

@@ -9,10 +9,10 @@
 namespace fathom::text {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // The function of one entry, checked.
-const Json& function_of(const Json& tool, size_t i) {
+const OrderedJson& function_of(const OrderedJson& tool, size_t i) {
   if (!tool.is_object())
     fail(ErrorKind::kBadInput, "tools[{}] is {}, expected an object", i, tool.type_name());
   const auto type = tool.find("type");
@@ -36,7 +36,7 @@ const Json& function_of(const Json& tool, size_t i) {
 
 }  // namespace
 
-std::string render_tools_prompt(const Json& tools) {
+std::string render_tools_prompt(const OrderedJson& tools) {
   if (!tools.is_array())
     fail(ErrorKind::kBadInput, "tools is {}, expected a list", tools.type_name());
   if (tools.empty()) return {};
@@ -50,7 +50,7 @@ std::string render_tools_prompt(const Json& tools) {
       "```<｜tool▁call▁end｜><｜tool▁calls▁end｜>\n\n"
       "### Functions\n";
   for (size_t i = 0; i < tools.size(); ++i) {
-    const Json& function = function_of(tools[i], i);
+    const OrderedJson& function = function_of(tools[i], i);
     prompt += fmt::format("\n```json\n{}\n```\n", jinja::Value::from_json(function).to_json());
   }
   prompt.pop_back();

@@ -42,7 +42,7 @@ struct NextRows {
   const float* total;
   int count;
 
-  template <_mm_hint kHint>
+  template <auto kHint>
   void fetch_x(int64_t row_bytes) const {
     for (int i = 0; i < count; ++i) {
       for (int64_t byte = 0; byte < row_bytes; byte += 64) _mm_prefetch(x[i] + byte, kHint);
