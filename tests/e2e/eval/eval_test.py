@@ -19,7 +19,7 @@ import threading
 import time
 import unittest
 
-PROGRAM, SOURCE = sys.argv[1], pathlib.Path(sys.argv[2])
+PROGRAM, SOURCE = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).resolve()
 
 
 def run(*args, **more):
@@ -120,6 +120,51 @@ class Scorers(unittest.TestCase):
                 self.assertEqual(line, json.loads(asked))
                 lines += 1
         self.assertEqual(lines, 1057)
+
+
+class EmbeddedModel(Workspace):
+    MODEL = SOURCE / "models/fathom-10m"
+
+    def some_items(self):
+        """Five of each task."""
+        path, taken = self.dir / "items.jsonl", {}
+        with open(path, "w") as file:
+            for line in (self.MODEL / "capabilities.jsonl").read_text().splitlines():
+                task = json.loads(line)["task"]
+                taken[task] = taken.get(task, 0) + 1
+                if taken[task] <= 5:
+                    file.write(line + "\n")
+        self.assertEqual(len(taken), 18)
+        return path
+
+    def served(self):
+        server = subprocess.Popen([PROGRAM, "serve", self.MODEL, "--port", "0", "--no-disk-cache",
+                                   "--ledger", self.dir / "ledger.db"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.terminate)
+        self.addCleanup(server.stdout.close)
+        for line in server.stdout:
+            if "http://" in line:
+                return "http://" + line.split("http://")[1].split()[0]
+        self.fail("the server did not say where it is")
+
+    def answers(self, out):
+        results = json.loads((self.dir / out / "results.json").read_text())
+        return results["score"], {i["id"]: (i["score"], i["answer"]) for i in results["items"]}
+
+    def test_the_same_score_from_a_directory_and_over_http(self):
+        command = ["eval", "capabilities", "--data", self.some_items()]
+        here = run(*command, self.MODEL, "--out", self.dir / "here")
+        self.assertEqual(here.returncode, 0, here.stderr)
+        there = run(*command, "--api", self.served(), "--model-name", "deepseek-chat",
+                    "--out", self.dir / "there")
+        self.assertEqual(there.returncode, 0, there.stderr)
+        score, items = self.answers("here")
+        self.assertEqual((score, items), self.answers("there"))
+        self.assertEqual(len(items), 90)
+        print(f"{score:.3f} of 90 items, in the directory and over HTTP")
+        self.assertGreater(score, 0.9)
 
 
 class Runs(Workspace):
