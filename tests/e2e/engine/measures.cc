@@ -297,7 +297,8 @@ Options parse(int argc, char** argv) {
 
 int run(int argc, char** argv) {
   const Options options = parse(argc, argv);
-  Transformer model(ModelWeights::load(Checkpoint::open(options.dir)), {});
+  Transformer model(ModelWeights::load(Checkpoint::open(options.dir)), {.move_weights = true});
+  model.await_weights();
   const bool equal = measure_prefix(model, options);
   const bool whole = measure_stall(model, options);
   measure_batch(model, options);
