@@ -12,6 +12,8 @@ scripts/check_format.sh
 scripts/build_web.sh
 cmake --preset "$preset" -DFATHOM_TESTS=ON >/dev/null
 cmake --build --preset "$preset"
+node=$(scripts/fetch_node.sh)
+export PATH="${node:+$node:}$PATH"
 # The published tokenizer, which tests check themselves against.
 FATHOM_V3_TOKENIZER=$(scripts/fetch_tokenizer.sh)
 export FATHOM_V3_TOKENIZER

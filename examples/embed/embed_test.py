@@ -27,8 +27,8 @@ class EmbedExample(unittest.TestCase):
         prefix, build, cls.model = cls.dir / "prefix", cls.dir / "build", cls.dir / "model"
         for command in [
             ["cmake", "--install", BUILD, "--prefix", prefix, "--component", "embed"],
-            ["cmake", "-S", SOURCE / "examples/embed", "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}",
-             *cls.sanitizers()],
+            ["cmake", "-G", "Ninja", "-S", SOURCE / "examples/embed", "-B", build,
+             f"-DCMAKE_PREFIX_PATH={prefix}", *cls.sanitizers()],
             ["cmake", "--build", build],
             [PROGRAM, "synth", SOURCE / "tests/configs/nano.json", cls.model, "--seed", 3],
         ]:
