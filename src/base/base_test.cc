@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/http_address.h"
 #include "base/rng.h"
 
 namespace fathom {
@@ -31,6 +32,26 @@ TEST(Rng, SameSeedSameSequenceAndUniformMoments) {
   }
   EXPECT_NEAR(sum / kDraws, 0.5, 0.01);
   EXPECT_NEAR(normal_square / kDraws, 1.0, 0.03);
+}
+
+TEST(HttpAddress, ReadsWhatAnAddressSays) {
+  const HttpAddress plain = parse_http_address("--api", "http://[::1]:8080/v1/");
+  EXPECT_EQ(plain.host, "::1");
+  EXPECT_EQ(plain.port, 8080);
+  EXPECT_EQ(plain.path, "/v1");
+  EXPECT_FALSE(plain.tls);
+  EXPECT_EQ(plain.authority(), "[::1]:8080");
+  EXPECT_EQ(plain.text(), "http://[::1]:8080/v1");
+  const HttpAddress secure = parse_http_address("--api", "https://api.deepseek.com");
+  EXPECT_TRUE(secure.tls);
+  EXPECT_EQ(secure.port, 443);
+  EXPECT_EQ(secure.path, "");
+  EXPECT_EQ(secure.authority(), "api.deepseek.com");
+  for (const char* wrong : {"api.deepseek.com", "ftp://x", "http://", "http://x:y/", "http://x:0",
+                            "http://x:65536", "http://[::1", "http://[::1]8080", "http://me@x/",
+                            "http://x/?q", "http://x/#f", "http://x y/"}) {
+    EXPECT_THROW(parse_http_address("--api", wrong), Error) << wrong;
+  }
 }
 
 }  // namespace

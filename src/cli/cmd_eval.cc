@@ -73,10 +73,10 @@ class ScoreLine {
   Clock::time_point start_ = Clock::now(), drawn_{};
 };
 
-eval::Endpoint endpoint(const EvalOptions& options, const std::string& url, const std::string& key,
+eval::Endpoint endpoint(const EvalOptions& options, HttpAddress address, const std::string& key,
                         const std::string& model) {
   eval::Endpoint made;
-  made.address = eval::parse_address(url);
+  made.address = std::move(address);
   made.key = key;
   made.model = model;
   made.timeout = std::chrono::seconds(options.timeout);
@@ -132,9 +132,10 @@ void run(const eval::Task& task, const EvalOptions& options) {
     url = server->url();
   }
   if (model.empty()) fail(ErrorKind::kUsage, "--model-name is missing");
-  plan.model = endpoint(options, url, options.key, model);
+  plan.model = endpoint(options, parse_http_address("--api", url), options.key, model);
   if (!options.judge_api.empty()) {
-    plan.judge = endpoint(options, options.judge_api, options.judge_key, options.judge_model);
+    plan.judge = endpoint(options, parse_http_address("--judge-api", options.judge_api),
+                          options.judge_key, options.judge_model);
   }
   const std::string folder = output_folder(plan, options);
   ScoreLine line(task.title);

@@ -91,7 +91,7 @@ std::vector<eval::ScoredDocument> scored_here(const Options& options,
 std::vector<eval::ScoredDocument> scored_there(const Options& options,
                                                const std::vector<std::string>& texts) {
   eval::Endpoint endpoint;
-  endpoint.address = eval::parse_address(options.api);
+  endpoint.address = parse_http_address("--api", options.api);
   endpoint.key = options.key;
   endpoint.model = options.model_name;
   std::vector<eval::ScoredDocument> scored;

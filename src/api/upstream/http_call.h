@@ -12,13 +12,13 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include "api/http/transport.h"
-#include "api/upstream/upstream_url.h"
+#include "base/http_address.h"
 
 namespace fathom::api {
 
 /// What calls to one server have in common.
 struct CallTarget {
-  UpstreamUrl url;
+  HttpAddress url;
   asio::ssl::context* tls = nullptr;  ///< of an https address
   std::string key;                    ///< for the Authorization header; may be empty
   std::chrono::seconds connect_time{10};

@@ -31,7 +31,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::optional<asio::ssl::context> make_tls(const UpstreamUrl& url, const std::string& authorities) {
+/// Without a path it is /v1, where all of these servers have their API.
+HttpAddress api_address(const std::string& text) {
+  HttpAddress address = parse_http_address("--upstream", text);
+  if (address.path.empty()) address.path = "/v1";
+  return address;
+}
+
+std::optional<asio::ssl::context> make_tls(const HttpAddress& url, const std::string& authorities) {
   if (!url.tls) return std::nullopt;
   asio::ssl::context context(asio::ssl::context::tls_client);
   context.set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
@@ -89,7 +96,7 @@ ListedModel choose(const std::vector<ListedModel>& models, const std::string& na
 struct UpstreamBackend::State {
   State(UpstreamOptions given, std::shared_ptr<const text::Tokenizer> tokenizer)
       : options(std::move(given)),
-        url(parse_upstream_url(options.url)),
+        url(api_address(options.url)),
         tls(make_tls(url, options.authorities)),
         size(std::move(tokenizer)),
         sweeper(io) {
@@ -114,7 +121,7 @@ struct UpstreamBackend::State {
                     const RequestContext& context);
 
   const UpstreamOptions options;
-  const UpstreamUrl url;
+  const HttpAddress url;
   std::optional<asio::ssl::context> tls;
   PromptSize size;
   asio::io_context io{1};

@@ -70,7 +70,7 @@ std::string without_version(const std::string& path) {
 
 }  // namespace
 
-UpstreamRequests::UpstreamRequests(const Dialect& dialect, const UpstreamUrl& url,
+UpstreamRequests::UpstreamRequests(const Dialect& dialect, const HttpAddress& url,
                                    std::string model)
     : dialect_(dialect),
       path_(url.path),

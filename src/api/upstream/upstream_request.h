@@ -6,7 +6,7 @@
 #include "api/chat_request.h"
 #include "api/completion_request.h"
 #include "api/upstream/dialect.h"
-#include "api/upstream/upstream_url.h"
+#include "base/http_address.h"
 
 namespace fathom::api {
 
@@ -22,7 +22,7 @@ struct UpstreamBody {
 class UpstreamRequests {
  public:
   /// `model` is the upstream's name for it.
-  UpstreamRequests(const Dialect& dialect, const UpstreamUrl& url, std::string model);
+  UpstreamRequests(const Dialect& dialect, const HttpAddress& url, std::string model);
 
   /// Throw ApiError 400 for what a server of this kind cannot do.
   UpstreamBody chat(const ChatRequest& request, int64_t max_tokens) const;

@@ -12,7 +12,7 @@
 namespace fathom::eval {
 
 struct Endpoint {
-  Address address;
+  HttpAddress address;
   std::string key;  ///< sent as a bearer token; empty for none
   std::string model;
   std::chrono::seconds timeout{1800};  ///< for one reply, as long as the service itself waits

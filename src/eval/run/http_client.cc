@@ -46,11 +46,12 @@ asio::awaitable<HttpReply> exchange(Stream& stream, const Request& request) {
   co_return reply;
 }
 
-asio::awaitable<HttpReply> post(const Address& address, const Request& request,
+asio::awaitable<HttpReply> post(const HttpAddress& address, const Request& request,
                                 std::chrono::seconds timeout) {
   const auto executor = co_await asio::this_coro::executor;
   asio::ip::tcp::resolver resolver(executor);
-  const auto endpoints = co_await resolver.async_resolve(address.host, address.port, use_awaitable);
+  const auto endpoints =
+      co_await resolver.async_resolve(address.host, std::to_string(address.port), use_awaitable);
   if (!address.tls) {
     beast::tcp_stream stream(executor);
     stream.expires_after(timeout);
@@ -71,45 +72,11 @@ asio::awaitable<HttpReply> post(const Address& address, const Request& request,
 
 }  // namespace
 
-Address parse_address(std::string_view url) {
-  Address address;
-  std::string_view rest = url;
-  if (rest.starts_with("https://")) {
-    address.tls = true;
-    rest.remove_prefix(8);
-  } else if (rest.starts_with("http://")) {
-    rest.remove_prefix(7);
-  } else {
-    fail(ErrorKind::kUsage, "\"{}\" is no address: expected http://HOST[:PORT][/PATH] or https://",
-         url);
-  }
-  const size_t slash = std::min(rest.find('/'), rest.size());
-  std::string_view path = rest.substr(slash);
-  while (path.ends_with('/')) path.remove_suffix(1);
-  address.path = path;
-  std::string_view host = rest.substr(0, slash);
-  const size_t colon = host.rfind(':');
-  const size_t bracket = host.rfind(']');  // an IPv6 address has colons of its own
-  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
-    address.port = host.substr(colon + 1);
-    host = host.substr(0, colon);
-  } else {
-    address.port = address.tls ? "443" : "80";
-  }
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  address.host = host;
-  if (address.host.empty() || address.port.empty() ||
-      address.port.find_first_not_of("0123456789") != std::string::npos) {
-    fail(ErrorKind::kUsage, "\"{}\" is no address: host or port is missing", url);
-  }
-  return address;
-}
-
-HttpReply http_post(const Address& address, const std::string& path,
+HttpReply http_post(const HttpAddress& address, const std::string& path,
                     const std::map<std::string, std::string>& headers, const std::string& body,
                     std::chrono::seconds timeout) {
   Request request(http::verb::post, address.path + path, 11);
-  request.set(http::field::host, address.host + ":" + address.port);
+  request.set(http::field::host, address.authority());
   request.set(http::field::user_agent, "fathom-eval");
   request.set(http::field::content_type, "application/json");
   request.set(http::field::connection, "close");
@@ -129,7 +96,7 @@ HttpReply http_post(const Address& address, const std::string& path,
   try {
     if (failure) std::rethrow_exception(failure);
   } catch (const boost::system::system_error& error) {
-    fail(ErrorKind::kIo, "{}:{}: {}", address.host, address.port, error.code().message());
+    fail(ErrorKind::kIo, "{}: {}", address.authority(), error.code().message());
   }
   return reply;
 }

@@ -5,18 +5,10 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
+
+#include "base/http_address.h"
 
 namespace fathom::eval {
-
-struct Address {
-  bool tls = false;
-  std::string host, port;
-  std::string path;  ///< "/v1", no slash at the end; empty for none
-};
-
-/// From "http://HOST[:PORT][/PATH]" or "https://...". Throws Error(kUsage).
-Address parse_address(std::string_view url);
 
 struct HttpReply {
   int status = 0;
@@ -27,7 +19,7 @@ struct HttpReply {
 /// Posts `body` to `address.path` + `path` on a connection of its own. Certificates are checked
 /// against the system's authorities. Throws Error(kIo) for whatever keeps a whole reply from
 /// coming: no such host, refused, broken off, not HTTP, nothing for `timeout`. Any thread.
-HttpReply http_post(const Address& address, const std::string& path,
+HttpReply http_post(const HttpAddress& address, const std::string& path,
                     const std::map<std::string, std::string>& headers, const std::string& body,
                     std::chrono::seconds timeout);
 

@@ -60,7 +60,7 @@ class RunnerTest : public testing::Test {
     RunPlan plan;
     plan.task = &task_;
     plan.input.settings.samples = 1;
-    plan.model.address = parse_address(server.url());
+    plan.model.address = parse_http_address("--api", server.url());
     plan.model.model = "mock";
     plan.model.timeout = std::chrono::seconds(5);
     plan.model.first_wait = milliseconds(1);
@@ -223,25 +223,10 @@ TEST_F(RunnerTest, AJudgeIsAskedOnceForEachAnswer) {
   RunPlan both = plan(server);
   EXPECT_THROW(run(both), Error);  // no judge is named
   both.judge = both.model;
-  both.judge->address = parse_address(judge.url());
+  both.judge->address = parse_http_address("--api", judge.url());
   EXPECT_EQ(run(both)["score"], 1.0);
   EXPECT_EQ(run(both)["score"], 1.0);
   EXPECT_EQ(judged, 60);
-}
-
-TEST(AddressTest, ReadsWhatAUrlSays) {
-  const Address plain = parse_address("http://[::1]:8080/v1/");
-  EXPECT_EQ(plain.host, "::1");
-  EXPECT_EQ(plain.port, "8080");
-  EXPECT_EQ(plain.path, "/v1");
-  EXPECT_FALSE(plain.tls);
-  const Address secure = parse_address("https://api.deepseek.com");
-  EXPECT_TRUE(secure.tls);
-  EXPECT_EQ(secure.port, "443");
-  EXPECT_EQ(secure.path, "");
-  for (const char* wrong : {"api.deepseek.com", "ftp://x", "http://", "http://x:y/"}) {
-    EXPECT_THROW(parse_address(wrong), Error) << wrong;
-  }
 }
 
 }  // namespace

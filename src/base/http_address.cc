@@ -1,17 +1,12 @@
-#include "api/upstream/upstream_url.h"
+#include "base/http_address.h"
 
 #include <algorithm>
 #include <charconv>
 
 #include "base/error.h"
 
-namespace fathom::api {
+namespace fathom {
 namespace {
-
-[[noreturn]] void refuse(std::string_view text, std::string_view problem) {
-  fail(ErrorKind::kUsage, "--upstream {}: {}; expected http://HOST:PORT/v1 or https", text,
-       problem);
-}
 
 bool take_front(std::string_view& text, std::string_view front) {
   if (!text.starts_with(front)) return false;
@@ -37,41 +32,44 @@ std::string take_host(std::string_view& authority) {
 
 }  // namespace
 
-std::string UpstreamUrl::authority() const {
+std::string HttpAddress::authority() const {
   const std::string name = host.find(':') == std::string::npos ? host : "[" + host + "]";
   return port == (tls ? 443 : 80) ? name : name + ":" + std::to_string(port);
 }
 
-std::string UpstreamUrl::text() const {
+std::string HttpAddress::text() const {
   return (tls ? "https://" : "http://") + authority() + path;
 }
 
-UpstreamUrl parse_upstream_url(std::string_view text) {
-  UpstreamUrl url;
+HttpAddress parse_http_address(std::string_view named, std::string_view text) {
+  const auto refuse = [&](std::string_view problem) {
+    fail(ErrorKind::kUsage, "{} {}: {}; expected http://HOST[:PORT][/PATH] or https://", named,
+         text, problem);
+  };
+  HttpAddress address;
   std::string_view rest = text;
-  url.tls = take_front(rest, "https://");
-  if (!url.tls && !take_front(rest, "http://")) refuse(text, "not an http address");
+  address.tls = take_front(rest, "https://");
+  if (!address.tls && !take_front(rest, "http://")) refuse("not an http address");
   for (const char c : rest) {
     if (static_cast<unsigned char>(c) <= ' ' || c == '?' || c == '#' || c == '@') {
-      refuse(text, "spaces, '?', '#' and '@' have no place in it");
+      refuse("spaces, '?', '#' and '@' have no place in it");
     }
   }
   std::string_view authority = rest.substr(0, rest.find('/'));
-  url.path = rest.substr(authority.size());
-  while (url.path.ends_with('/')) url.path.pop_back();
-  if (url.path.empty()) url.path = "/v1";
+  address.path = rest.substr(authority.size());
+  while (address.path.ends_with('/')) address.path.pop_back();
 
-  url.port = url.tls ? 443 : 80;
-  url.host = take_host(authority);
-  if (url.host.empty()) refuse(text, "no host");
+  address.port = address.tls ? 443 : 80;
+  address.host = take_host(authority);
+  if (address.host.empty()) refuse("no host");
   if (take_front(authority, ":")) {
     const char* end = authority.data() + authority.size();
-    const auto [stop, error] = std::from_chars(authority.data(), end, url.port);
-    if (error != std::errc() || stop != end || url.port == 0) refuse(text, "no such port");
+    const auto [stop, error] = std::from_chars(authority.data(), end, address.port);
+    if (error != std::errc() || stop != end || address.port == 0) refuse("no such port");
   } else if (!authority.empty()) {
-    refuse(text, "something follows the host");
+    refuse("something follows the host");
   }
-  return url;
+  return address;
 }
 
-}  // namespace fathom::api
+}  // namespace fathom
