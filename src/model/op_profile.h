@@ -1,11 +1,11 @@
 // The operations into which time, bytes and FLOPs of a forward pass are divided.
 #pragma once
 
-#include <time.h>
-
 #include <array>
 #include <cstddef>
 #include <string_view>
+
+#include "base/seconds.h"
 
 namespace fathom {
 
@@ -43,22 +43,16 @@ struct OpProfile {
 class OpTimer {
  public:
   OpTimer(OpProfile* profile, Op op) : profile_(profile), op_(op) {
-    if (profile_) start_ = now();
+    if (profile_) start_ = seconds_of(profile_->clock);
   }
   ~OpTimer() {
     if (!profile_) return;
-    profile_->seconds[static_cast<size_t>(op_)] += now() - start_;
+    profile_->seconds[static_cast<size_t>(op_)] += seconds_of(profile_->clock) - start_;
   }
   OpTimer(const OpTimer&) = delete;
   OpTimer& operator=(const OpTimer&) = delete;
 
  private:
-  double now() const {
-    timespec time;
-    clock_gettime(profile_->clock, &time);
-    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-  }
-
   OpProfile* profile_;
   Op op_;
   double start_ = 0;
