@@ -16,6 +16,11 @@ namespace fathom {
 
 inline constexpr int64_t kPanelRows = 64;
 
+/// Products of at most this many rows of activations are bound by reading weights, and read fastest
+/// where a thread is given this many panels, to walk at once.
+inline constexpr int64_t kStreamedRows = 6;
+inline constexpr int64_t kStreamedPanels = 4;
+
 /// Bytes of one panel of a matrix with rows of `row_bytes`.
 constexpr size_t panel_bytes(int64_t row_bytes) {
   return static_cast<size_t>(ceil_div(row_bytes, 4)) * 4 * kPanelRows;

@@ -56,8 +56,6 @@ struct Product {
 
 class Pass {
   static constexpr int64_t kSharedRows = 4;
-  static constexpr int64_t kStreamedRows = 6;
-  static constexpr int64_t kStreamedPanels = 4;
   static constexpr int64_t kItemsPerThread = 4;
 
  public:

@@ -14,11 +14,11 @@
 namespace fathom::avx512 {
 namespace {
 
-constexpr int64_t kWalk = 4;               // panels that are walked at once
+constexpr int64_t kWalk = kStreamedPanels;
 constexpr int64_t kStep = 4 * kPanelRows;  // bytes of a panel that advance together
 constexpr int64_t kTurn = 8;               // steps until the next panels have their turn
 constexpr int64_t kAhead = kTurn * kStep;  // bytes
-constexpr int kSideBySide[kMostFewRows + 1] = {0, 4, 2, 2, 1, 1, 1};  // panels, by rows
+constexpr int kSideBySide[kStreamedRows + 1] = {0, 4, 2, 2, 1, 1, 1};  // panels, by rows
 
 /// Some steps of some panels.
 struct Advance {
@@ -73,7 +73,7 @@ void advance(const Advance& a, const E4M3Table& shared_table) {
 
 using AdvanceFunction = void (*)(const Advance&, const E4M3Table&);
 template <bool kFp8>
-constexpr AdvanceFunction kAdvance[kMostFewRows + 1][kWalk + 1] = {
+constexpr AdvanceFunction kAdvance[kStreamedRows + 1][kWalk + 1] = {
     {},
     {nullptr, advance<kFp8, 1, 1>, advance<kFp8, 1, 2>, advance<kFp8, 1, 3>, advance<kFp8, 1, 4>},
     {nullptr, advance<kFp8, 2, 1>, advance<kFp8, 2, 2>},
@@ -84,7 +84,7 @@ constexpr AdvanceFunction kAdvance[kMostFewRows + 1][kWalk + 1] = {
 
 /// A thread's working memory: [panels][rows][64] of the block at hand, and of all before it.
 struct Sums {
-  static constexpr size_t kFloats = kWalk * kMostFewRows * kPanelFloats;
+  static constexpr size_t kFloats = kWalk * kStreamedRows * kPanelFloats;
   alignas(64) float block[kFloats];
   alignas(64) float total[kFloats];
   const E4M3Table table = make_e4m3_table();
@@ -114,7 +114,7 @@ void sum_block(const Walk& walk, int64_t block, Sums& sums) {
   const int64_t turn = walk.panels <= side ? steps : kTurn;
   std::memset(sums.block, 0, static_cast<size_t>(walk.row_count()) * kPanelFloats * sizeof(float));
   for (int64_t step = 0; step < steps; step += turn) {
-    const std::byte* x[kMostFewRows];
+    const std::byte* x[kStreamedRows];
     for (int64_t r = 0; r < walk.rows.count; ++r) {
       x[r] = walk.rows.at(r, block) + step * kColumns * 2;
     }

@@ -360,7 +360,7 @@ void panel_product(const Rows& rows, bool floats, const WeightView& w, int64_t f
 void linear(const Activations& x, const WeightView& w, int64_t first, int64_t last, Mat<float> y) {
   FATHOM_CHECK(first % kPanelRows == 0);
   const bool floats = takes_floats(x, w);
-  if (!floats && w.layout == WeightLayout::kPanels && x.rows() <= kMostFewRows) {
+  if (!floats && w.layout == WeightLayout::kPanels && x.rows() <= kStreamedRows) {
     return few_rows(x, w, first, last, y);
   }
   const Rows rows = rows_of(x, floats, x.numerics == Numerics::kW8A8 && w.dtype == DType::kF8E4M3);

@@ -52,10 +52,7 @@ inline __attribute__((always_inline)) __m512bh pair(const void* row, int64_t ind
 
 }  // namespace
 
-/// Of a product's rows, so many take few_rows().
-inline constexpr int64_t kMostFewRows = 6;
-
-/// linear() of at most kMostFewRows rows, taken as BF16, with weights of FP8 or BF16 in panels.
+/// linear() of at most kStreamedRows rows, taken as BF16, with weights of FP8 or BF16 in panels.
 void few_rows(const Activations& x, const WeightView& w, int64_t first, int64_t last, Mat<float> y);
 
 }  // namespace fathom::avx512
