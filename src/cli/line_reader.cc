@@ -20,6 +20,7 @@ LineReader::LineReader(std::string history_file)
   if (!terminal_) return;
   std::setlocale(LC_CTYPE, "");
   rl_initialize();
+  // While a line is edited Ctrl-C is a key like others: it drops the line.
   rl_parse_and_bind("setty -d intr=");
   rl_parse_and_bind("bind ^C ed-start-over");
   using_history();
