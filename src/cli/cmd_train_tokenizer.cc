@@ -28,13 +28,9 @@ void run(const Options& options) {
     int64_t bytes = 0;
     train::for_each_document(path, [&](const train::Document& document) {
       if (options.limit > 0 && bytes >= options.limit) return;
-      const auto add = [&](const std::string& text) {
+      for (const std::string& text : train::texts_of(document)) {
         trainer.add(text);
         bytes += static_cast<int64_t>(text.size());
-      };
-      if (!document.text.empty()) add(document.text);
-      for (const auto& message : train::with_tools_prompt(document.messages, document.tools)) {
-        add(message.value("content", ""));
       }
     });
   }

@@ -56,6 +56,17 @@ void for_each_document(const std::string& path,
   }
 }
 
+std::vector<std::string> texts_of(const Document& document) {
+  if (!document.text.empty()) return {document.text};
+  std::vector<std::string> texts;
+  for (const Json& message : with_tools_prompt(document.messages, document.tools)) {
+    // A reply that only calls tools has null there.
+    const auto content = message.find("content");
+    if (content != message.end() && content->is_string()) texts.push_back(*content);
+  }
+  return texts;
+}
+
 Json with_tools_prompt(const Json& messages, const Json& tools) {
   if (tools.is_null() || tools.empty()) return messages;
   const std::string prompt = text::render_tools_prompt(tools);

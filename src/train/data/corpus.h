@@ -32,6 +32,9 @@ void for_each_document(const std::string& path,
 nlohmann::ordered_json with_tools_prompt(const nlohmann::ordered_json& messages,
                                          const nlohmann::ordered_json& tools);
 
+/// What a tokenizer is to learn from: the text, or every message that has one.
+std::vector<std::string> texts_of(const Document& document);
+
 struct Encoded {
   std::vector<int32_t> ids;
   std::vector<uint8_t> mask;  // 1: the model is to learn to predict this id

@@ -27,6 +27,14 @@ std::string learnt(const text::Tokenizer& t, const Encoded& e) {
   return t.decode(ids);
 }
 
+TEST(Corpus, AReplyThatOnlyCallsAToolHasNoText) {
+  Document document;
+  document.messages = {{{"role", "user"}, {"content", "look"}},
+                       {{"role", "assistant"}, {"content", nullptr}, {"tool_calls", Json::array()}},
+                       {{"role", "tool"}, {"content", "found"}}};
+  EXPECT_EQ(texts_of(document), (std::vector<std::string>{"look", "found"}));
+}
+
 TEST(Corpus, AConversationTeachesItsReplies) {
   const auto t = tokenizer();
   Document document;
