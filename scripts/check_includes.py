@@ -18,7 +18,8 @@ MAY_USE = {
     "embed": ["engine", "text"],
     "ledger": ["base"],
     "api": ["engine", "text", "ledger"],
-    "train": ["model", "text"],
+    "mpi": [],
+    "train": ["model", "text", "mpi"],
     "eval": ["text"],
     "bench": ["model"],
 }

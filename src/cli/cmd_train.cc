@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.h"
+#include "train/mpi_ranks.h"
 #include "train/settings.h"
 #include "train/trainer.h"
 
@@ -23,11 +24,16 @@ struct Options {
 };
 
 void train(const Options& options) {
-  train::Trainer trainer(train::Settings::load(options.config), options.resume);
-  std::fprintf(stderr, "%.2fM parameters, %.1f MFLOP a token\n",
-               static_cast<double>(trainer.parameters()) / 1e6, trainer.flops_per_token() / 1e6);
   std::signal(SIGINT, request_stop);
   std::signal(SIGTERM, request_stop);
+  const std::unique_ptr<train::Ranks> ranks = train::join_ranks(stop_requested);
+  train::Trainer trainer(train::Settings::load(options.config), *ranks, options.resume);
+  if (ranks->rank() == 0) {
+    std::fprintf(stderr, "%.2fM parameters, %.1f MFLOP a token",
+                 static_cast<double>(trainer.parameters()) / 1e6, trainer.flops_per_token() / 1e6);
+    if (ranks->size() > 1) std::fprintf(stderr, ", %d ranks", ranks->size());
+    std::fprintf(stderr, "\n");
+  }
   trainer.run(stop_requested);
 }
 

@@ -8,6 +8,7 @@
 #include "checkpoint/config.h"
 #include "train/layout.h"
 #include "train/operand.h"
+#include "train/ranks.h"
 
 namespace fathom::train {
 
@@ -45,8 +46,12 @@ struct Context {
 
   int64_t batch = 0;
   int64_t seq = 0;
-  const T* params = nullptr;    // as the forward pass sees them
-  T* grads = nullptr;           // += by the backward pass
+  const T* params = nullptr;  // as the forward pass sees them
+  T* grads = nullptr;         // += by the backward pass
+  /// Where the routed experts are divided over ranks (else null), and for each rank where the
+  /// experts' gradients from its tokens are summed.
+  Ranks* expert_ranks = nullptr;
+  std::vector<T*> source_grads = {};
   const float* bias = nullptr;  // [moe layers, experts]: e_score_correction_bias
   int64_t* load = nullptr;      // [moe layers, experts]: += tokens routed
   double balance_scale = 0;     // alpha / sequences of the step

@@ -33,8 +33,8 @@ void Slots::assign_all(int64_t rows) {
 
 template <typename T>
 Experts<T>::Experts(const Context<T>& c, Work& work, const std::vector<std::string>& prefixes,
-                    int64_t width)
-    : work_(work), width_(width) {
+                    int64_t width, bool divided)
+    : work_(work), width_(width), divided_(divided) {
   const int64_t hidden = c.config.hidden_size;
   for (const std::string& p : prefixes) {
     const auto linear = [&](const char* name, int64_t out, int64_t in) {
@@ -67,7 +67,7 @@ void Experts<T>::forward(Context<T>& c, const Slots& slots, const Rows<T>& x, T*
   }
   c.pool.run(static_cast<int64_t>(slots.blocks.size()), [&](int64_t item, int thread) {
     const Slots::Block& b = slots.blocks[item];
-    const Mlp& mlp = mlps_[b.expert];
+    const Mlp& mlp = mlp_of(b.expert);
     w.in.gather(x, b.first, b.count);
     Scratch<T>& scratch = c.scratch[thread];
     T* g = gate ? gate + b.first * width_ : scratch.get(0, kTileRows * width_);
@@ -97,7 +97,7 @@ template <typename T>
 void Experts<T>::backward_block(Context<T>& c, Work& w, const Slots& slots, const Slots::Block& b,
                                 const Dense<T>& h, const T* weight, T* d_weight, T* d_in,
                                 int thread) {
-  const Mlp& mlp = mlps_[b.expert];
+  const Mlp& mlp = mlp_of(b.expert);
   const int64_t n = b.count, hidden = c.config.hidden_size, at = b.first * width_;
   const int64_t tile = b.first / kTileRows;
   typename Work::Thread& rows = w.threads[thread];
@@ -172,15 +172,16 @@ void Experts<T>::backward(Context<T>& c, const Slots& slots, const Dense<T>& h, 
   constexpr int64_t kOut = 96;
   const int64_t narrow = round_up(width_, kOut) / kOut, tall = round_up(hidden, kOut) / kOut;
   const int64_t per_expert = 2 * narrow + tall;
-  c.pool.run(per_expert * static_cast<int64_t>(mlps_.size()), [&](int64_t item, int) {
+  c.pool.run(per_expert * static_cast<int64_t>(slots.count.size()), [&](int64_t item, int) {
     const int64_t e = item / per_expert;
     int64_t part = item % per_expert;
     const int64_t tile = slots.first[e] / kTileRows, rows = slots.count[e];
     if (rows == 0) return;
-    const Mlp& mlp = mlps_[e];
+    const Mlp& mlp = mlp_of(e);
+    T* grads = divided_ ? c.source_grads[e / static_cast<int64_t>(mlps_.size())] : c.grads;
     if (part < tall) {
       mlp.down.wgrad(w.d_out, w.act, tile, rows, part * kOut, std::min(hidden, (part + 1) * kOut),
-                     c.grads);
+                     grads);
       return;
     }
     part -= tall;
@@ -188,7 +189,7 @@ void Experts<T>::backward(Context<T>& c, const Slots& slots, const Dense<T>& h, 
     if (!is_gate) part -= narrow;
     (is_gate ? mlp.gate : mlp.up)
         .wgrad(is_gate ? w.d_gate : w.d_up, w.hidden, tile, rows, part * kOut,
-               std::min(width_, (part + 1) * kOut), c.grads);
+               std::min(width_, (part + 1) * kOut), grads);
   });
 }
 

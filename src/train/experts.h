@@ -10,8 +10,9 @@
 
 namespace fathom::train {
 
-/// Where each expert's rows lie. Every expert's first slot is a multiple of 128, the slots behind
-/// its last row are empty: the products' tiles of tokens never mix experts.
+/// Where each expert's rows lie, or each group's where experts have several. Every expert's first
+/// slot is a multiple of 128, the slots behind its last row are empty: the products' tiles of
+/// tokens never mix experts.
 struct Slots {
   std::vector<int64_t> first;  // [experts + 1]
   std::vector<int64_t> count;  // [experts]
@@ -44,8 +45,10 @@ template <typename T>
 class Experts {
  public:
   using Work = ExpertsWork<T>;
-  /// prefixes[e] + "gate_proj.weight" and so on.
-  Experts(const Context<T>& c, Work& work, const std::vector<std::string>& prefixes, int64_t width);
+  /// prefixes[e] + "gate_proj.weight" and so on. `divided`: the slots hold a group of these experts
+  /// for each rank, and gradients go to c.source_grads.
+  Experts(const Context<T>& c, Work& work, const std::vector<std::string>& prefixes, int64_t width,
+          bool divided = false);
 
   void load(const T* params);
   /// x: the tokens' rows, ready for products. out [slots, hidden].
@@ -63,9 +66,12 @@ class Experts {
   void backward_block(Context<T>& c, Work& w, const Slots& slots, const Slots::Block& block,
                       const Dense<T>& h, const T* weight, T* d_weight, T* d_in, int thread);
 
+  const Mlp& mlp_of(int64_t group) const { return mlps_[group % mlps_.size()]; }
+
   Work& work_;
   std::vector<Mlp> mlps_;
   int64_t width_;
+  bool divided_;
   // The SwiGLU's inputs, kept for the backward pass: in FP8 with 1x128 scales, or as they are.
   Array<T> gate_, up_;
   Array<uint8_t> gate_codes_, up_codes_;

@@ -12,8 +12,11 @@ class Builder {
   Builder(const ModelConfig& config, Layout& layout) : c_(config), layout_(layout) {}
 
   void add(const std::string& name, int64_t rows, int64_t cols, ParamKind kind) {
-    layout_.params.push_back({name, rows, cols, layout_.size, kind});
-    layout_.size += rows * cols;
+    if (!elsewhere_) {
+      layout_.params.push_back({name, rows, cols, layout_.size, kind, place_, routed_});
+      layout_.size += rows * cols;
+    }
+    place_ += rows * cols;
   }
   void norm(const std::string& name, int64_t n) { add(name + ".weight", 1, n, ParamKind::kNorm); }
   void linear(const std::string& name, int64_t out, int64_t in) {
@@ -49,9 +52,12 @@ class Builder {
     if (!c_.is_moe_layer(index)) return mlp(p + "mlp.", c_.intermediate_size);
     layout_.moe_layers.push_back(index);
     add(p + "mlp.gate.weight", c_.n_routed_experts, c_.hidden_size, ParamKind::kPlain);
+    routed_ = true;
     for (int64_t e = 0; e < c_.n_routed_experts; ++e) {
+      elsewhere_ = e < layout_.first_expert || e >= layout_.first_expert + layout_.experts;
       mlp(fmt::format("{}mlp.experts.{}.", p, e), c_.moe_intermediate_size);
     }
+    routed_ = elsewhere_ = false;
     if (c_.n_shared_experts > 0) {
       mlp(p + "mlp.shared_experts.", c_.n_shared_experts * c_.moe_intermediate_size);
     }
@@ -60,13 +66,18 @@ class Builder {
  private:
   const ModelConfig& c_;
   Layout& layout_;
+  int64_t place_ = 0;
+  bool routed_ = false, elsewhere_ = false;
 };
 
 }  // namespace
 
 std::string layer_prefix(int64_t layer) { return fmt::format("model.layers.{}.", layer); }
 
-Layout::Layout(const ModelConfig& config) {
+Layout::Layout(const ModelConfig& config, ExpertShare share)
+    : first_expert(config.n_routed_experts / share.of * share.rank),
+      experts(config.n_routed_experts / share.of) {
+  FATHOM_CHECK(config.n_routed_experts % share.of == 0);
   Builder build(config, *this);
   build.add("model.embed_tokens.weight", config.vocab_size, config.hidden_size, ParamKind::kPlain);
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) build.layer(i);

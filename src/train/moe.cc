@@ -25,9 +25,9 @@ FeedForward<T>::FeedForward(const Context<T>& c, ExpertsWork<T>& work, int64_t l
   const auto& layers = c.layout.moe_layers;
   gate_.emplace_back(c, layer, std::find(layers.begin(), layers.end(), layer) - layers.begin());
   std::vector<std::string> names;
-  for (int64_t e = 0; e < m.n_routed_experts; ++e)
-    names.push_back(fmt::format("{}mlp.experts.{}.", p, e));
-  routed_.emplace_back(c, work, names, m.moe_intermediate_size);
+  for (int64_t e = 0; e < c.layout.experts; ++e)
+    names.push_back(fmt::format("{}mlp.experts.{}.", p, c.layout.first_expert + e));
+  routed_.emplace_back(c, work, names, m.moe_intermediate_size, c.expert_ranks != nullptr);
   if (m.n_shared_experts > 0) {
     always_.emplace_back(c, work, std::vector<std::string>{p + "mlp.shared_experts."},
                          m.n_shared_experts * m.moe_intermediate_size);
@@ -52,13 +52,63 @@ void FeedForward<T>::dispatch(const Context<T>& c) {
     place[i] = static_cast<int32_t>(tokens.size());
     tokens.push_back(static_cast<int32_t>(i / k));
   }
-  slots_.assign(token_of);
+  std::vector<int64_t> first(1, 0);
+  if (c.expert_ranks) {
+    exchange_.plan(c, token_of);
+    for (const auto& tokens : token_of) {
+      first.push_back(first.back() + static_cast<int64_t>(tokens.size()));
+    }
+  } else {
+    slots_.assign(token_of);
+    first = slots_.first;
+  }
   slot_of_.resize(n * k);
-  slot_weight_.assign(slots_.size(), T(0));
+  slot_weight_.assign(first.back(), T(0));
   for (int64_t i = 0; i < n * k; ++i) {
-    slot_of_[i] = static_cast<int32_t>(slots_.first[chosen[i]]) + place[i];
+    slot_of_[i] = static_cast<int32_t>(first[chosen[i]]) + place[i];
     slot_weight_[slot_of_[i]] = gate_[0].weights()[i];
   }
+}
+
+template <typename T>
+void FeedForward<T>::forward_routed(Context<T>& c, const T* h) {
+  const int64_t hidden = c.config.hidden_size;
+  if (!c.expert_ranks) {
+    routed_[0].forward(c, slots_, rows_, out_.resize(slots_.size() * hidden));
+    routed_out_ = out_.data();
+    return;
+  }
+  const T* came = exchange_.bring_rows(c, h, hidden, came_h_);
+  came_rows_.assign(c.pool, {came, hidden, nullptr, exchange_.arrived(), hidden}, c.trunk(),
+                    ScaleKind::kPow2);
+  const Slots& slots = exchange_.slots();
+  routed_[0].forward(c, slots, came_rows_, out_.resize(slots.size() * hidden));
+  routed_out_ = exchange_.give_back(c, out_.data(), hidden, returned_);
+}
+
+/// h and dy as in `backward`; dy is also in rows_.
+template <typename T>
+void FeedForward<T>::backward_routed(Context<T>& c, const T* h, const T* dy) {
+  const int64_t hidden = c.config.hidden_size;
+  const Slots& slots = c.expert_ranks ? exchange_.slots() : slots_;
+  T* d_in = out_.resize(slots.size() * hidden);
+  T* d_weight = d_weight_.resize(slots.size());
+  if (!c.expert_ranks) {
+    routed_[0].backward(c, slots, {h, hidden, nullptr, c.tokens(), hidden}, rows_,
+                        slot_weight_.data(), d_weight, d_in);
+    routed_out_ = d_in;
+    routed_d_weight_ = d_weight;
+    return;
+  }
+  const int64_t n = exchange_.arrived();
+  const T* came_h = exchange_.bring_rows(c, h, hidden, came_h_);
+  const T* came_dy = exchange_.bring_rows(c, dy, hidden, came_dy_);
+  const T* weight = exchange_.bring_numbers(c, slot_weight_.data(), came_weight_);
+  came_rows_.assign(c.pool, {came_dy, hidden, nullptr, n, hidden}, c.trunk(), ScaleKind::kPow2);
+  routed_[0].backward(c, slots, {came_h, hidden, nullptr, n, hidden}, came_rows_, weight, d_weight,
+                      d_in);
+  routed_out_ = exchange_.give_back(c, d_in, hidden, returned_);
+  routed_d_weight_ = exchange_.give_back(c, d_weight, 1, returned_weight_);
 }
 
 template <typename T>
@@ -69,13 +119,11 @@ void FeedForward<T>::forward(Context<T>& c, const T* x, T* y) {
   const bool routed = !gate_.empty(), always = !always_.empty();
   rows_.assign(c.pool, {h, hidden, nullptr, n, hidden}, c.trunk(),
                routed ? ScaleKind::kPow2 : ScaleKind::kExact);
-  const T* out = nullptr;
   const T* always_out = nullptr;
   if (routed) {
     gate_[0].forward(c, h);
     dispatch(c);
-    out = out_.resize(slots_.size() * hidden);
-    routed_[0].forward(c, slots_, rows_, out_.data());
+    forward_routed(c, h);
   }
   if (always) {
     if (all_.count.empty() || all_.count[0] != n) all_.assign_all(n);
@@ -88,7 +136,8 @@ void FeedForward<T>::forward(Context<T>& c, const T* x, T* y) {
       std::copy_n(x + i * hidden, hidden, row);
       if (always) axpy(T(1), always_out + i * hidden, hidden, row);
       for (int64_t j = 0; j < k && routed; ++j) {
-        axpy(gate_[0].weights()[i * k + j], out + slot_of_[i * k + j] * hidden, hidden, row);
+        axpy(gate_[0].weights()[i * k + j], routed_out_ + slot_of_[i * k + j] * hidden, hidden,
+             row);
       }
     }
   });
@@ -106,15 +155,13 @@ void FeedForward<T>::backward(Context<T>& c, const T* x, T* dx) {
   T* d_h = d_h_.resize(n * hidden);
   std::fill_n(d_h, n * hidden, T(0));
   if (routed) {
-    T* d_in = out_.resize(slots_.size() * hidden);
-    T* d_slot = d_weight_.resize(slots_.size());
-    routed_[0].backward(c, slots_, h_rows, rows_, slot_weight_.data(), d_slot, d_in);
+    backward_routed(c, h, dx);
     d_weights_.resize(n * k);
     c.pool.run(round_up(n, kRowsPerItem) / kRowsPerItem, [&](int64_t item, int) {
       for (int64_t i = item * kRowsPerItem; i < std::min(n, (item + 1) * kRowsPerItem); ++i) {
         for (int64_t j = 0; j < k; ++j) {
-          axpy(T(1), d_in + slot_of_[i * k + j] * hidden, hidden, d_h + i * hidden);
-          d_weights_[i * k + j] = d_slot[slot_of_[i * k + j]];
+          axpy(T(1), routed_out_ + slot_of_[i * k + j] * hidden, hidden, d_h + i * hidden);
+          d_weights_[i * k + j] = routed_d_weight_[slot_of_[i * k + j]];
         }
       }
     });

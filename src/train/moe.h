@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "train/expert_exchange.h"
 #include "train/experts.h"
 
 namespace fathom::train {
@@ -55,17 +56,25 @@ class FeedForward {
 
  private:
   void dispatch(const Context<T>& c);
+  void forward_routed(Context<T>& c, const T* h);
+  void backward_routed(Context<T>& c, const T* h, const T* dy);
 
   int64_t norm_;
   std::vector<Gate<T>> gate_;       // one, or none in a dense layer
   std::vector<Experts<T>> routed_;  // likewise
   std::vector<Experts<T>> always_;  // shared experts, or the dense MLP; may be none
   Slots slots_, all_;
-  std::vector<int32_t> slot_of_;  // [tokens, chosen]
-  std::vector<T> slot_weight_;    // [slots]
+  ExpertExchange<T> exchange_;    // in use where the experts are divided over ranks
+  std::vector<int32_t> slot_of_;  // [tokens, chosen]: a slot, or a row of the exchange's choices
+  std::vector<T> slot_weight_;    // [slots], or [choices]
+  // Of the routed experts: outputs, later the inputs' gradients, and the weights' gradients, one
+  // row a slot or choice.
+  const T* routed_out_ = nullptr;
+  const T* routed_d_weight_ = nullptr;
   Array<T> inv_, h_, out_, always_out_, d_weight_, d_h_;
+  Array<T> came_h_, came_dy_, came_weight_, returned_, returned_weight_;
   std::vector<T> d_weights_;
-  Rows<T> rows_;
+  Rows<T> rows_, came_rows_;
 };
 
 extern template class Gate<float>;

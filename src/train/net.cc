@@ -10,12 +10,14 @@
 namespace fathom::train {
 
 template <typename T>
-Net<T>::Net(const ModelConfig& config, const Layout& layout, ThreadPool& pool, Precision precision)
+Net<T>::Net(const ModelConfig& config, const Layout& layout, ThreadPool& pool, Precision precision,
+            Ranks* expert_ranks)
     : c_{config, layout, pool, precision},
       has_mtp_(config.num_nextn_predict_layers > 0),
       head_(c_),
       embed_(layout.offset("model.embed_tokens.weight")),
       final_norm_(layout.offset("model.norm.weight")) {
+  c_.expert_ranks = expert_ranks;
   const int64_t layers = config.num_hidden_layers;
   for (int64_t i = 0; i < layers + (has_mtp_ ? 1 : 0); ++i) {
     blocks_.push_back(
@@ -220,7 +222,14 @@ LossSums Net<T>::run(const MicroBatch& batch, const LossScales& scales, bool bac
 
 template <typename T>
 LossSums Net<T>::train(const MicroBatch& batch, const LossScales& scales, T* grads, int64_t* load) {
-  c_.grads = grads;
+  return train(batch, scales, std::vector<T*>(1, grads), load);
+}
+
+template <typename T>
+LossSums Net<T>::train(const MicroBatch& batch, const LossScales& scales,
+                       const std::vector<T*>& grads, int64_t* load) {
+  c_.source_grads = grads;
+  c_.grads = grads[c_.expert_ranks ? c_.expert_ranks->rank() : 0];
   c_.load = load;
   return run(batch, scales, true);
 }

@@ -42,8 +42,11 @@ struct LossSums {
 template <typename T>
 class Net {
  public:
-  /// `config`, `layout` and `pool` outlive the net.
-  Net(const ModelConfig& config, const Layout& layout, ThreadPool& pool, Precision precision);
+  /// `config`, `layout`, `pool` and `expert_ranks` outlive the net. With expert_ranks (not null)
+  /// the routed experts are divided over them as the layout says, and every pass is made by all
+  /// ranks together.
+  Net(const ModelConfig& config, const Layout& layout, ThreadPool& pool, Precision precision,
+      Ranks* expert_ranks = nullptr);
 
   /// Takes new parameters: in BF16 and FP8 runs, what is not multiplied in FP8 is rounded to BF16
   /// as the exported checkpoint holds it.
@@ -51,6 +54,10 @@ class Net {
 
   /// Forward and backward; grads [layout.size] +=, load [moe layers, experts] += (may be null).
   LossSums train(const MicroBatch& batch, const LossScales& scales, T* grads, int64_t* load);
+  /// With divided experts: grads[r] takes the gradients from rank r's tokens, of this rank's
+  /// experts; from its own, of all parameters here.
+  LossSums train(const MicroBatch& batch, const LossScales& scales, const std::vector<T*>& grads,
+                 int64_t* load);
   /// Losses alone.
   LossSums evaluate(const MicroBatch& batch, int64_t* load);
   /// Logits [batch * seq, vocab] of the main head, and of the MTP head when `mtp` is not null.

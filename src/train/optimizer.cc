@@ -11,6 +11,25 @@ namespace {
 
 constexpr int64_t kSlice = 1 << 15;
 
+/// Elements first .. first + count of a parameter.
+struct Slice {
+  const Param* param;
+  size_t index;  // of the parameter
+  int64_t first, count;
+  int64_t offset() const { return param->offset + first; }
+};
+
+std::vector<Slice> slices_of(const Layout& layout) {
+  std::vector<Slice> slices;
+  for (size_t i = 0; i < layout.params.size(); ++i) {
+    const Param& p = layout.params[i];
+    for (int64_t at = 0; at < p.size(); at += kSlice) {
+      slices.push_back({&p, i, at, std::min(kSlice, p.size() - at)});
+    }
+  }
+  return slices;
+}
+
 }  // namespace
 
 Weights::Weights(const Layout& layout, int64_t experts, bool with_ema)
@@ -34,30 +53,19 @@ void Weights::initialize(const Layout& layout, double std, double embedding_std,
   if (ema.size() > 0) std::copy_n(p, layout.size, ema.as<float>());
 }
 
-double gradient_norm(ThreadPool& pool, const float* grads, int64_t n) {
-  const int64_t slices = round_up(n, kSlice) / kSlice;
-  std::vector<double> sums(static_cast<size_t>(slices));
-  pool.run(slices, [&](int64_t i, int) {
-    sums[i] = table().sum_squares(grads + i * kSlice, std::min(kSlice, n - i * kSlice));
+std::vector<double> gradient_squares(ThreadPool& pool, const Layout& layout, const float* grads) {
+  const std::vector<Slice> slices = slices_of(layout);
+  std::vector<double> of_slice(slices.size()), of_param(layout.params.size(), 0.0);
+  pool.run(static_cast<int64_t>(slices.size()), [&](int64_t i, int) {
+    of_slice[i] = table().sum_squares(grads + slices[i].offset(), slices[i].count);
   });
-  double sum = 0;
-  for (const double s : sums) sum += s;
-  return std::sqrt(sum);
+  for (size_t i = 0; i < slices.size(); ++i) of_param[slices[i].index] += of_slice[i];
+  return of_param;
 }
 
 void adamw(ThreadPool& pool, const Layout& layout, const OptimizerSettings& settings, double lr,
            int64_t step, double grad_scale, const float* grads, Weights& weights) {
-  struct Slice {
-    int64_t first, count;
-    bool decay;
-  };
-  std::vector<Slice> slices;
-  for (const Param& p : layout.params) {
-    for (int64_t at = 0; at < p.size(); at += kSlice) {
-      slices.push_back(
-          {p.offset + at, std::min(kSlice, p.size() - at), p.kind != ParamKind::kNorm});
-    }
-  }
+  const std::vector<Slice> slices = slices_of(layout);
   const double t = static_cast<double>(step + 1);
   AdamSlice base{};
   base.grad_scale = static_cast<float>(grad_scale);
@@ -72,17 +80,19 @@ void adamw(ThreadPool& pool, const Layout& layout, const OptimizerSettings& sett
   pool.run(static_cast<int64_t>(slices.size()), [&](int64_t i, int) {
     const Slice& slice = slices[i];
     AdamSlice s = base;
-    s.p = weights.params.as<float>() + slice.first;
-    s.g = grads + slice.first;
-    s.m = weights.m.as<uint16_t>() + slice.first;
-    s.v = weights.v.as<uint16_t>() + slice.first;
-    s.ema = weights.ema.size() > 0 ? weights.ema.as<float>() + slice.first : nullptr;
+    const int64_t at = slice.offset();
+    s.p = weights.params.as<float>() + at;
+    s.g = grads + at;
+    s.m = weights.m.as<uint16_t>() + at;
+    s.v = weights.v.as<uint16_t>() + at;
+    s.ema = weights.ema.size() > 0 ? weights.ema.as<float>() + at : nullptr;
     s.n = slice.count;
-    s.weight_decay = slice.decay ? static_cast<float>(settings.weight_decay) : 0.0f;
+    const bool decay = slice.param->kind != ParamKind::kNorm;
+    s.weight_decay = decay ? static_cast<float>(settings.weight_decay) : 0.0f;
     s.dither = settings.rounding_seed == 0
                    ? 0
                    : splitmix64(splitmix64(settings.rounding_seed + static_cast<uint64_t>(step)) ^
-                                static_cast<uint64_t>(slice.first)) |
+                                static_cast<uint64_t>(slice.param->place + slice.first)) |
                          1u;
     table().adam(s);
   });

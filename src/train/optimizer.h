@@ -24,8 +24,8 @@ struct Weights {
   void initialize(const Layout& layout, double std, double embedding_std, uint64_t seed);
 };
 
-/// The gradients' global norm, summed in double over fixed slices in order.
-double gradient_norm(ThreadPool& pool, const float* grads, int64_t n);
+/// Each parameter's sum of squared gradients, in double over fixed slices in order.
+std::vector<double> gradient_squares(ThreadPool& pool, const Layout& layout, const float* grads);
 
 /// One step with the gradient times grad_scale. `step` counts from 0. Norms are not decayed.
 void adamw(ThreadPool& pool, const Layout& layout, const OptimizerSettings& settings, double lr,

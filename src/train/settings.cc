@@ -268,6 +268,9 @@ Settings Settings::load(const std::string& path) {
   top.read("threads", s.threads, 0, 4096);
   read_data(top.table("data"), s.data, resolve);
   read_batch(top.table("batch"), s.batch);
+  Section parallel = top.table("parallel");
+  parallel.read("experts", s.parallel.experts);
+  parallel.finish();
   read_schedule(top.table("schedule"), s.schedule);
   read_optimizer(top.table("optimizer"), s.optimizer);
   read_objective(top.table("objective"), s.objective);

@@ -31,6 +31,10 @@ struct BatchSettings {
   int64_t shards = 1;           // parts whose gradients are summed apart, then in order
 };
 
+struct ParallelSettings {
+  bool experts = false;  // the ranks of an MPI run divide the routed experts among themselves
+};
+
 struct ScheduleTail {
   int64_t steps = 0;
   double lr = 0;
@@ -90,6 +94,7 @@ struct Settings {
   int threads = 0;           // 0: as many as the process may use
   DataSettings data;
   BatchSettings batch;
+  ParallelSettings parallel;
   ScheduleSettings schedule;
   OptimizerSettings optimizer;
   ObjectiveSettings objective;

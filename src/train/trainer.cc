@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "io/file_system.h"
+#include "train/divided_weights.h"
 #include "train/export.h"
 #include "train/local_heads.h"
 #include "train/report.h"
@@ -31,6 +32,29 @@ ModelConfig load_architecture(const std::string& path) {
   return config;
 }
 
+/// Whether the ranks divide the experts. Throws Error where they can't, or have no shard each.
+bool divide_experts(const Settings& settings, const ModelConfig& config, int ranks) {
+  const int64_t shards = settings.batch.shards, experts = config.n_routed_experts;
+  if (shards < ranks) {
+    fail(ErrorKind::kBadInput, "batch.shards is {}, {} ranks need at least as many", shards, ranks);
+  }
+  if (!settings.parallel.experts || ranks == 1) return false;
+  if (shards != ranks || experts % ranks != 0) {
+    fail(ErrorKind::kBadInput,
+         "parallel.experts: batch.shards is {} and the model has {} experts; {} ranks need as many "
+         "shards and a multiple of experts",
+         shards, experts, ranks);
+  }
+  return true;
+}
+
+void add(const LossSums& part, LossSums& sums) {
+  sums.main += part.main;
+  sums.mtp += part.mtp;
+  sums.balance += part.balance;
+  sums.mtp_correct += part.mtp_correct;
+}
+
 }  // namespace
 
 /// The sequences of one step.
@@ -43,53 +67,63 @@ struct Trainer::StepBatch {
   int64_t mtp_tokens = 0;
 };
 
-Trainer::Trainer(const Settings& settings, bool resume)
+Trainer::Trainer(const Settings& settings, Ranks& ranks, bool resume)
     : settings_(settings),
+      ranks_(ranks),
       config_(load_architecture(settings.model)),
-      layout_(config_),
+      divided_(divide_experts(settings, config_, ranks.size())),
+      whole_(config_),
+      layout_(config_, divided_ ? ExpertShare{ranks.rank(), ranks.size()} : ExpertShare{}),
       pool_(settings.threads > 0 ? settings.threads : available_processors()),
-      weights_(layout_, config_.n_routed_experts, settings.optimizer.ema > 0),
-      net_(config_, layout_, pool_, settings.precision),
+      weights_(whole_, config_.n_routed_experts, settings.optimizer.ema > 0),
+      net_(config_, layout_, pool_, settings.precision, divided_ ? &ranks : nullptr),
       loader_(settings.data.train, settings.data.sequence, config_.vocab_size, settings.seed),
-      grads_(static_cast<size_t>(layout_.size) * 4),
+      grads_(layout_, ranks, settings.batch.shards, divided_),
       load_(layout_.moe_layers.size() * static_cast<size_t>(config_.n_routed_experts), 0) {
   if (settings.data.sequence > config_.max_position_embeddings) {
     fail(ErrorKind::kBadInput, "data.sequence is {}, the model's context {}",
          settings.data.sequence, config_.max_position_embeddings);
   }
-  if (settings.batch.shards > 1) shard_grads_ = Buffer(static_cast<size_t>(layout_.size) * 4);
   io::system_files().create_dirs(settings.output.dir);
   const bool saved = std::filesystem::exists(state_path());
   if (saved && !resume) {
     fail(ErrorKind::kConflict, "{}: holds a run already; --resume goes on with it",
          settings.output.dir);
   }
-  if (saved) {
-    progress_ = load_state(state_path(), layout_, weights_);
-    loader_.restore(progress_.loader);
-  } else {
-    const double embedding_std =
-        settings.embedding_std > 0 ? settings.embedding_std : settings.init_std;
-    weights_.initialize(layout_, settings.init_std, embedding_std, settings.seed);
-    if (settings.local_heads > 0) {
-      start_local_heads(config_, layout_, {settings.local_heads, settings.init_std, embedding_std},
-                        weights_.params.as<float>());
-      std::memcpy(weights_.ema.data(), weights_.params.data(), weights_.ema.size());
-    }
-    if (!settings.init_from.empty()) load_parameters(settings.init_from, layout_, weights_);
+  start_weights(saved);
+  if (divided_) weights_ = part_of(weights_, layout_);
+  if (ranks.rank() == 0) {
+    journal_ = std::make_unique<Journal>(settings.output.dir, progress_.step,
+                                         settings.schedule.steps(), config_.n_routed_experts);
   }
-  journal_ = std::make_unique<Journal>(settings.output.dir, progress_.step,
-                                       settings.schedule.steps(), config_.n_routed_experts);
+}
+
+/// Of the whole model: from the saved state or new.
+void Trainer::start_weights(bool saved) {
+  if (saved) {
+    progress_ = load_state(state_path(), whole_, weights_);
+    loader_.restore(progress_.loader);
+    return;
+  }
+  const double embedding_std =
+      settings_.embedding_std > 0 ? settings_.embedding_std : settings_.init_std;
+  weights_.initialize(whole_, settings_.init_std, embedding_std, settings_.seed);
+  if (settings_.local_heads > 0) {
+    start_local_heads(config_, whole_, {settings_.local_heads, settings_.init_std, embedding_std},
+                      weights_.params.as<float>());
+    std::memcpy(weights_.ema.data(), weights_.params.data(), weights_.ema.size());
+  }
+  if (!settings_.init_from.empty()) load_parameters(settings_.init_from, whole_, weights_);
 }
 
 double Trainer::flops_per_token() const {
   const ModelConfig& c = config_;
   const double heads = static_cast<double>(c.num_attention_heads);
   double linear = 0;
-  for (const Param& p : layout_.params) {
+  for (const Param& p : whole_.params) {
     if (p.kind == ParamKind::kNorm || p.name == "model.embed_tokens.weight") continue;
     double share = 1;
-    if (p.name.find(".experts.") != std::string::npos) {
+    if (p.routed) {
       share = static_cast<double>(c.num_experts_per_tok) / static_cast<double>(c.n_routed_experts);
     }
     if (p.name == "lm_head.weight") share = c.num_nextn_predict_layers > 0 ? 2 : 1;
@@ -128,17 +162,65 @@ void Trainer::gather_batch(int64_t sequences, StepBatch& batch) {
   }
 }
 
-LossSums Trainer::pass(const StepBatch& batch, int64_t first, int64_t count,
-                       const LossScales& scales, float* grads) {
+/// Sequences from `first` on, as many as a pass takes and not beyond `end`.
+MicroBatch Trainer::micro_batch(const StepBatch& batch, int64_t first, int64_t end) const {
   const int64_t seq = settings_.data.sequence;
   MicroBatch micro;
-  micro.batch = count;
+  micro.batch = std::min(settings_.batch.micro, end - first);
   micro.seq = seq;
   micro.ids = batch.ids.data() + first * (seq + 2);
   micro.mask = batch.mask.data() + first * (seq + 2);
   if (!batch.segment.empty()) micro.segment = batch.segment.data() + first * seq;
-  return grads ? net_.train(micro, scales, grads, load_.data())
-               : net_.evaluate(micro, load_.data());
+  return micro;
+}
+
+/// Forward and backward over this rank's shards; the losses and the load are those of all ranks.
+LossSums Trainer::accumulate(const StepBatch& batch, const LossScales& scales) {
+  const int64_t per_shard = batch.sequences / settings_.batch.shards;
+  std::vector<LossSums> passes;
+  for (int64_t i = 0; i < grads_.shards(); ++i) {
+    const std::vector<float*> to = grads_.begin(i);
+    const int64_t first = (grads_.first_shard() + i) * per_shard, end = first + per_shard;
+    for (int64_t at = first; at < end; at += settings_.batch.micro) {
+      passes.push_back(net_.train(micro_batch(batch, at, end), scales, to, load_.data()));
+    }
+  }
+  sum_load();
+  LossSums sums;
+  for (const LossSums& part : gather_all(ranks_, passes)) add(part, sums);
+  return sums;
+}
+
+void Trainer::sum_load() {
+  const std::vector<int64_t> all = gather_all(ranks_, load_);
+  std::fill(load_.begin(), load_.end(), 0);
+  for (size_t i = 0; i < all.size(); ++i) load_[i % load_.size()] += all[i];
+}
+
+/// The global norm, from the parameters' sums in the whole model's order.
+double Trainer::gradient_norm(const float* grads) {
+  const std::vector<double> mine = gradient_squares(pool_, layout_, grads);
+  std::vector<double> own, shared;
+  for (size_t i = 0; i < mine.size(); ++i) {
+    (divided_ && layout_.params[i].routed ? own : shared).push_back(mine[i]);
+  }
+  const std::vector<double> all = divided_ ? gather_all(ranks_, own) : own;
+  // Rank by rank as gathered, to the experts' own places: layer by layer, in it expert by expert.
+  const int64_t ranks = divided_ ? ranks_.size() : 1;
+  const size_t layers = layout_.moe_layers.size();
+  double sum = 0;
+  size_t next_shared = 0, next_routed = 0;
+  for (const Param& p : whole_.params) {
+    if (!divided_ || !p.routed) {
+      sum += shared[next_shared++];
+      continue;
+    }
+    const size_t run = all.size() / (layers * ranks);  // one layer's on one rank
+    const size_t layer = next_routed / (run * ranks), in_layer = next_routed % (run * ranks);
+    sum += all[((in_layer / run) * layers + layer) * run + in_layer % run];
+    ++next_routed;
+  }
+  return std::sqrt(sum);
 }
 
 void Trainer::step() {
@@ -156,28 +238,11 @@ void Trainer::step() {
 
   net_.load(weights_.params.as<float>(), weights_.bias.data());
   std::fill(load_.begin(), load_.end(), 0);
-  float* grads = grads_.as<float>();
-  std::memset(grads, 0, grads_.size());
-  LossSums sums;
-  const int64_t per_shard = sequences / settings_.batch.shards;
-  for (int64_t shard = 0; shard < settings_.batch.shards; ++shard) {
-    float* to = shard == 0 ? grads : shard_grads_.as<float>();
-    if (shard > 0) std::memset(to, 0, shard_grads_.size());
-    for (int64_t at = 0; at < per_shard; at += settings_.batch.micro) {
-      const LossSums part = pass(batch, shard * per_shard + at,
-                                 std::min(settings_.batch.micro, per_shard - at), scales, to);
-      sums.main += part.main;
-      sums.mtp += part.mtp;
-      sums.balance += part.balance;
-      sums.mtp_correct += part.mtp_correct;
-    }
-    if (shard > 0) {
-      for (int64_t i = 0; i < layout_.size; ++i) grads[i] += to[i];
-    }
-  }
+  const LossSums sums = accumulate(batch, scales);
+  const float* grads = grads_.sum();
 
   StepRecord record;
-  record.grad_norm = gradient_norm(pool_, grads, layout_.size);
+  record.grad_norm = gradient_norm(grads);
   record.loss = sums.main * scales.main;
   if (!std::isfinite(record.loss) || !std::isfinite(record.grad_norm)) {
     fail(ErrorKind::kBadInput,
@@ -205,10 +270,11 @@ void Trainer::step() {
       static_cast<double>(sequences * settings_.data.sequence) / record.seconds;
   record.max_violation = max_violation(load_, config_.n_routed_experts);
   record.load = load_;
-  journal_->step(record);
+  if (journal_) journal_->step(record);
 }
 
-/// Always the same sequences: the first that a loader of its own gives.
+/// Always the same sequences: the first that a loader of its own gives. The ranks take passes in
+/// turn; where the last round has none for a rank, it repeats the last pass and drops the result.
 ValidationRecord Trainer::validate() {
   Loader loader(settings_.data.validation, settings_.data.sequence, config_.vocab_size, 1);
   std::swap(loader, loader_);
@@ -217,13 +283,19 @@ ValidationRecord Trainer::validate() {
   std::swap(loader, loader_);
   net_.load(weights_.params.as<float>(), weights_.bias.data());
   std::fill(load_.begin(), load_.end(), 0);
+  const int64_t passes = round_up(batch.sequences, settings_.batch.micro) / settings_.batch.micro;
+  std::vector<LossSums> mine;
+  for (int64_t round = 0; round < passes; round += ranks_.size()) {
+    const int64_t own = round + ranks_.rank(), at = std::min(own, passes - 1);
+    const MicroBatch micro = micro_batch(batch, at * settings_.batch.micro, batch.sequences);
+    mine.push_back(net_.evaluate(micro, own < passes ? load_.data() : nullptr));
+  }
+  sum_load();
+  const std::vector<LossSums> all = gather_all(ranks_, mine);
+  const int64_t rounds = static_cast<int64_t>(mine.size());
   LossSums sums;
-  for (int64_t at = 0; at < batch.sequences; at += settings_.batch.micro) {
-    const LossSums part =
-        pass(batch, at, std::min(settings_.batch.micro, batch.sequences - at), {}, nullptr);
-    sums.main += part.main;
-    sums.mtp += part.mtp;
-    sums.mtp_correct += part.mtp_correct;
+  for (int64_t i = 0; i < passes; ++i) {
+    add(all[i % ranks_.size() * rounds + i / ranks_.size()], sums);
   }
   ValidationRecord record;
   record.step = progress_.step;
@@ -235,16 +307,31 @@ ValidationRecord Trainer::validate() {
   return record;
 }
 
-void Trainer::save() { save_state(state_path(), layout_, weights_, progress_); }
+/// On rank 0; where the experts are divided, every rank's part of them goes to `gathered` first.
+const Weights& Trainer::whole_weights(std::unique_ptr<Weights>& gathered) {
+  if (!divided_) return weights_;
+  gathered = std::make_unique<Weights>(whole_, config_.n_routed_experts, weights_.ema.size() > 0);
+  gather_weights(ranks_, config_, layout_, weights_, *gathered);
+  return *gathered;
+}
+
+void Trainer::save() {
+  std::unique_ptr<Weights> gathered;
+  const Weights& weights = whole_weights(gathered);
+  if (ranks_.rank() == 0) save_state(state_path(), whole_, weights, progress_);
+}
 
 void Trainer::export_now() {
+  std::unique_ptr<Weights> gathered;
+  const Weights& weights = whole_weights(gathered);
+  if (ranks_.rank() != 0) return;
   ExportOptions options;
   options.fp8 = !settings_.output.export_bf16;
   options.tokenizer = settings_.data.tokenizer;
-  const bool average = settings_.output.export_ema && weights_.ema.size() > 0;
-  export_model(settings_.output.dir + "/export", config_, layout_,
-               (average ? weights_.ema : weights_.params).as<float>(), weights_.bias.data(),
-               options);
+  const bool average = settings_.output.export_ema && weights.ema.size() > 0;
+  export_model(settings_.output.dir + "/export", config_, whole_,
+               (average ? weights.ema : weights.params).as<float>(), weights.bias.data(), options);
+  write_report(journal_->path(), settings_.output.dir + "/report.html");
 }
 
 void Trainer::run(const std::atomic<bool>& stop) {
@@ -255,22 +342,24 @@ void Trainer::run(const std::atomic<bool>& stop) {
   };
   while (progress_.step < steps) {
     step();
-    if (!settings_.data.validation.empty() && due(out.validate_every))
-      journal_->validation(validate());
-    if (due(out.save_every) || stop) save();
-    if (due(out.export_every)) {
-      export_now();
-      write_report(journal_->path(), out.dir + "/report.html");
+    if (!settings_.data.validation.empty() && due(out.validate_every)) {
+      const ValidationRecord record = validate();
+      if (journal_) journal_->validation(record);
     }
-    if (stop) {
-      journal_->finish();
+    bool stopping = false;
+    for (const uint8_t asked : gather_all(ranks_, std::vector<uint8_t>(1, stop))) {
+      stopping |= asked != 0;
+    }
+    if (due(out.save_every) || stopping) save();
+    if (due(out.export_every)) export_now();
+    if (stopping) {
+      if (journal_) journal_->finish();
       fail(ErrorKind::kCancelled, "stopped after step {}; --resume goes on", progress_.step);
     }
   }
-  journal_->finish();
+  if (journal_) journal_->finish();
   save();
   export_now();
-  write_report(journal_->path(), out.dir + "/report.html");
 }
 
 }  // namespace fathom::train

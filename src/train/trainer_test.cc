@@ -82,7 +82,8 @@ class TrainerTest : public testing::Test {
   }
   static void train(const Settings& s, bool resume = false) {
     const std::atomic<bool> stop = false;
-    Trainer(s, resume).run(stop);
+    SoleRank alone;
+    Trainer(s, alone, resume).run(stop);
   }
   std::string state(const std::string& run) const {
     return io::read_file(dir_ + "/" + run + "/state.safetensors");
