@@ -33,9 +33,9 @@ class ExpertExchange {
  private:
   void move(const Context<T>& c, T* from, T* to, int64_t width, bool back);
 
-  std::vector<int32_t> token_;                 // of each choice
-  std::vector<int32_t> slot_of_;               // of each row that arrived
-  std::vector<int64_t> leaving_, coming_;      // [ranks]: choices to, and from, each
+  std::vector<int32_t> token_;             // of each choice
+  std::vector<int32_t> slot_of_;           // of each row that arrived
+  std::vector<int64_t> leaving_, coming_;  // [ranks]: choices to, and from, each
   Slots slots_;
   Array<T> packed_;
 };

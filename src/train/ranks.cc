@@ -53,9 +53,8 @@ void sum_in_order(Ranks& ranks, std::span<float* const> parts, std::span<const i
         const Piece theirs = piece_of(width, r, size);
         send[r] = round < parts_of[me] ? bytes(parts[round] + chunk + theirs.first, theirs.count)
                                        : Ranks::Bytes{};
-        receive[r] = round < parts_of[r]
-                         ? bytes(received.data() + part * mine.count, mine.count)
-                         : Ranks::Bytes{};
+        receive[r] = round < parts_of[r] ? bytes(received.data() + part * mine.count, mine.count)
+                                         : Ranks::Bytes{};
         part += parts_of[r];
       }
       ranks.exchange(send, receive);
