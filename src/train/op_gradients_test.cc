@@ -206,9 +206,8 @@ TEST(OpGradients, AttentionCore) {
   Values out(static_cast<size_t>(n * heads * m.v_head_dim)), lse(static_cast<size_t>(n * heads));
   const Values weight = random_values(std::ssize(out), 4);
   Values d_q(q.size()), d_kv(kv.size()), d_heads(static_cast<size_t>(n * heads * rope));
-  const AttentionData<double> d{q.data(),   kv.data(),     k_rope.data(), out.data(),
-                                lse.data(), weight.data(), d_q.data(),    d_kv.data(),
-                                d_heads.data()};
+  const AttentionData<double> d{q.data(),      kv.data(),  k_rope.data(), out.data(),    lse.data(),
+                                weight.data(), d_q.data(), d_kv.data(),   d_heads.data()};
   const auto loss = [&] {
     attention_forward(b.context, d);
     return product(weight, out);

@@ -54,8 +54,7 @@ void expect_as_pytorch(const std::string& name) {
     double largest = 0;
     for (const float x : expected) largest = std::max(largest, std::fabs(double{x}));
     for (int64_t i = 0; i < p.size(); ++i) {
-      ASSERT_NEAR(grads[p.offset + i], expected[i], 1e-5 * largest)
-          << p.name << ", element " << i;
+      ASSERT_NEAR(grads[p.offset + i], expected[i], 1e-5 * largest) << p.name << ", element " << i;
     }
   }
 }

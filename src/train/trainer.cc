@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "io/file_system.h"
+#include "train/cost.h"
 #include "train/divided_weights.h"
 #include "train/export.h"
 #include "train/local_heads.h"
@@ -117,24 +118,7 @@ void Trainer::start_weights(bool saved) {
 }
 
 double Trainer::flops_per_token() const {
-  const ModelConfig& c = config_;
-  const double heads = static_cast<double>(c.num_attention_heads);
-  double linear = 0;
-  for (const Param& p : whole_.params) {
-    if (p.kind == ParamKind::kNorm || p.name == "model.embed_tokens.weight") continue;
-    double share = 1;
-    if (p.routed) {
-      share = static_cast<double>(c.num_experts_per_tok) / static_cast<double>(c.n_routed_experts);
-    }
-    if (p.name == "lm_head.weight") share = c.num_nextn_predict_layers > 0 ? 2 : 1;
-    linear += share * static_cast<double>(p.size());
-  }
-  // Causal attention: half of the keys on average; the backward pass has five products for the
-  // forward pass' two (one of them the scores again).
-  const double layers = static_cast<double>(c.num_hidden_layers + c.num_nextn_predict_layers);
-  const double keys = static_cast<double>(settings_.data.sequence) / 2;
-  const double head = static_cast<double>(c.qk_head_dim() + c.v_head_dim);
-  return 6 * linear + 2 * layers * heads * keys * head * 3;
+  return train::flops_per_token(config_, whole_, settings_.data.sequence);
 }
 
 void Trainer::gather_batch(int64_t sequences, StepBatch& batch) {

@@ -30,7 +30,7 @@ class Trainer {
   void run(const std::atomic<bool>& stop);
 
   int64_t parameters() const { return whole_.size; }
-  /// Multiply-adds of the products and the attention per token, forward and backward, times two.
+  /// As counted in cost.h.
   double flops_per_token() const;
 
  private:
