@@ -12,14 +12,14 @@ double uses_per_token(const ModelConfig& config, const Param& param) {
 
 double flops_per_token(const ModelConfig& c, const Layout& whole, int64_t sequence) {
   double linear = 0;
-  for (const Param& p : whole.params) linear += uses_per_token(c, p) * static_cast<double>(p.size());
+  for (const Param& p : whole.params)
+    linear += uses_per_token(c, p) * static_cast<double>(p.size());
   // Causal attention: half of the keys on average; the backward pass has five products for the
   // forward pass' two (one of them the scores again).
   const double layers = static_cast<double>(c.num_hidden_layers + c.num_nextn_predict_layers);
   const double keys = static_cast<double>(sequence) / 2;
   const double head = static_cast<double>(c.qk_head_dim() + c.v_head_dim);
-  return 6 * linear +
-         2 * layers * static_cast<double>(c.num_attention_heads) * keys * head * 3;
+  return 6 * linear + 2 * layers * static_cast<double>(c.num_attention_heads) * keys * head * 3;
 }
 
 }  // namespace fathom::train

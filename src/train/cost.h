@@ -5,8 +5,8 @@
 
 namespace fathom::train {
 
-/// Multiply-adds of the products and the attention per token, forward and backward, times two; every
-/// token has a target. `whole`: of the undivided model. Recomputation is not counted.
+/// Multiply-adds of the products and the attention per token, forward and backward, times two;
+/// every token has a target. `whole`: of the undivided model. Recomputation is not counted.
 double flops_per_token(const ModelConfig& config, const Layout& whole, int64_t sequence);
 
 /// How much of a parameter matrix a token multiplies with: of a routed expert's its chance to be

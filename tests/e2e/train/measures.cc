@@ -1,4 +1,5 @@
-// train_measures CONFIG.json [--precision fp8|bf16|f32] [--threads N] [--sequence N] [--sequences N]
+// train_measures CONFIG.json [--precision fp8|bf16|f32] [--threads N] [--sequence N] [--sequences
+// N]
 //                [--steps N] [--products 0|1]
 //
 // Training's speed beside what the processor can do in BF16, sampled in turns with it: the products
@@ -45,7 +46,8 @@ Options parse(int argc, char** argv) {
                                                    {"--sequences", &o.sequences},
                                                    {"--steps", &o.steps},
                                                    {"--products", &o.products}};
-  if (argc < 2 || argc % 2 != 0) fail(ErrorKind::kUsage, "train_measures CONFIG.json [--flag N]...");
+  if (argc < 2 || argc % 2 != 0)
+    fail(ErrorKind::kUsage, "train_measures CONFIG.json [--flag N]...");
   o.config = argv[1];
   for (int i = 2; i + 1 < argc; i += 2) {
     const auto number = numbers.find(argv[i]);
@@ -149,7 +151,8 @@ nlohmann::ordered_json measure_products(const Options& o, const ModelConfig& con
     const double uses = uses_per_token(config, p);
     // The router is no product of a Linear: its dot products are in F32.
     if (uses == 0 || p.name.ends_with("mlp.gate.weight")) continue;
-    const int64_t rows = static_cast<int64_t>(std::min(uses, 1.0) * static_cast<double>(o.tokens()));
+    const int64_t rows =
+        static_cast<int64_t>(std::min(uses, 1.0) * static_cast<double>(o.tokens()));
     const Format format = p.kind == ParamKind::kLinear ? trunk : high;
     const std::string key =
         fmt::format("{}x{}x{}{}", rows, p.rows, p.cols, format == trunk ? "" : " high");
