@@ -15,9 +15,12 @@ import unittest
 
 PROGRAM, SOURCE = sys.argv[1], pathlib.Path(sys.argv[2])
 
+# On a busy machine a rank may need more than the second that mpirun gives it to say why it ends.
+SLOW_KILL = ["--mca", "odls_base_sigkill_timeout", "5"]
+
 CONFIG = """
 model = "nano.json"
-precision = "{precision}"
+precision = "fp8"
 threads = 1
 [data]
 sequence = 32
@@ -47,13 +50,13 @@ validate_sequences = 3
 """
 
 
-def command(ranks, *args):
+def command(ranks, *args, mpi=()):
     """As mpirun starts it; without it for one rank."""
     if ranks == 1:
         return [PROGRAM, *map(str, args)]
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
-    return ["mpirun", *root, "--oversubscribe", "--bind-to", "none", "-n", str(ranks), PROGRAM,
-            *map(str, args)]
+    return ["mpirun", *root, "--oversubscribe", "--bind-to", "none", *mpi, "-n", str(ranks),
+            PROGRAM, *map(str, args)]
 
 
 class Ranks(unittest.TestCase):
@@ -72,11 +75,10 @@ class Ranks(unittest.TestCase):
             done = subprocess.run(command(1, *args), capture_output=True, text=True, timeout=100)
             assert done.returncode == 0, done.stderr
 
-    def config(self, name, precision="fp8", shards=2, experts=False, constant=6):
+    def config(self, name, shards=2, experts=False, constant=6):
         path = self.dir / f"{name}.toml"
-        path.write_text(CONFIG.format(name=name, precision=precision, shards=shards,
-                                      sequences=2 * shards, experts=str(experts).lower(),
-                                      constant=constant))
+        path.write_text(CONFIG.format(name=name, shards=shards, sequences=2 * shards,
+                                      experts=str(experts).lower(), constant=constant))
         return path
 
     def train(self, ranks, config, *flags):
@@ -97,31 +99,23 @@ class Ranks(unittest.TestCase):
             self.assertTrue(a == b, f"{what} of {other} is not that of {one}")
 
     def test_data_parallel(self):
-        for ranks, name in [(1, "one"), (2, "two"), (3, "three")]:
+        for ranks, name in [(1, "one"), (2, "two")]:
             done = self.train(ranks, self.config(name, shards=3))
             self.assertEqual(done.returncode, 0, done.stderr)
         self.assert_same_run("one", "two")
-        self.assert_same_run("one", "three")
 
     def test_expert_parallel(self):
-        for precision in ("fp8", "bf16"):
-            for ranks in (1, 2):
-                done = self.train(ranks, self.config(f"{precision}-{ranks}", precision,
-                                                     experts=True))
-                self.assertEqual(done.returncode, 0, done.stderr)
-            self.assert_same_run(f"{precision}-1", f"{precision}-2")
+        for ranks, name in [(1, "together"), (2, "divided")]:
+            done = self.train(ranks, self.config(name, experts=True))
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assert_same_run("together", "divided")
 
     def test_a_killed_rank_ends_the_run_and_it_goes_on(self):
-        whole = self.train(1, self.config("whole", experts=True, constant=26))
-        self.assertEqual(whole.returncode, 0, whole.stderr)
-        config = self.config("killed", experts=True, constant=26)
-        log = self.dir / "killed/log.jsonl"
-        run = subprocess.Popen(command(2, "train", config), stderr=subprocess.PIPE, text=True)
-        deadline = time.monotonic() + 100
-        while not log.exists() or len(log.read_text().splitlines()) < 7:
-            self.assertIsNone(run.poll(), "ended before it was killed")
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.005)
+        endless = self.config("killed", experts=True, constant=1_000_000)
+        run = subprocess.Popen(command(2, "train", endless, mpi=SLOW_KILL), text=True,
+                               stderr=subprocess.PIPE)
+        self.addCleanup(run.kill)
+        self.wait_for_step("killed", 6)
         os.kill(self.a_rank(run.pid), signal.SIGKILL)
         _, error = run.communicate(timeout=100)
         self.assertNotEqual(run.returncode, 0)
@@ -129,15 +123,31 @@ class Ranks(unittest.TestCase):
         self.assertEqual(len(said), 1, error)
         self.assertIn("--resume", said[0])
         # The state of two ranks goes on with one, and the reverse.
-        stopped = subprocess.Popen(command(1, "train", config, "--resume"), text=True,
-                                   stderr=subprocess.DEVNULL)
-        while len(log.read_text().splitlines()) < 15 and stopped.poll() is None:
-            time.sleep(0.005)
-        stopped.send_signal(signal.SIGTERM)
-        stopped.wait(timeout=100)
-        done = self.train(2, config, "--resume")
-        self.assertEqual(done.returncode, 0, done.stderr)
+        alone = subprocess.Popen(command(1, "train", endless, "--resume"),
+                                 stderr=subprocess.DEVNULL)
+        self.addCleanup(alone.kill)
+        self.wait_for_step("killed", self.step("killed") + 6)
+        alone.terminate()
+        self.assertEqual(alone.wait(timeout=100), 130)
+        constant = self.step("killed") + 3
+        for ranks, name in [(2, "killed"), (1, "whole")]:
+            config = self.config(name, experts=True, constant=constant)
+            done = self.train(ranks, config, "--resume")
+            self.assertEqual(done.returncode, 0, done.stderr)
         self.assert_same_run("whole", "killed")
+
+    def step(self, name):
+        """The last step in a run's log; 0 while there is none."""
+        log = self.dir / name / "log.jsonl"
+        lines = log.read_text().splitlines() if log.exists() else []
+        steps = [json.loads(line)["step"] for line in lines if line.endswith("}")]
+        return steps[-1] if steps else 0
+
+    def wait_for_step(self, name, step):
+        deadline = time.monotonic() + 200
+        while self.step(name) < step:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
 
     def a_rank(self, launcher):
         """The process id of a fathom that mpirun started."""
