@@ -16,9 +16,10 @@ namespace fathom {
 
 inline constexpr int64_t kPanelRows = 64;
 
-/// Products of at most this many rows of activations are bound by reading weights, and read fastest
-/// where a thread is given this many panels, to walk at once.
+/// Products of at most this many rows of activations are bound by reading weights.
 inline constexpr int64_t kStreamedRows = 6;
+
+/// Panels that a thread is best given together: those products read fastest from several at once.
 inline constexpr int64_t kStreamedPanels = 4;
 
 /// Bytes of one panel of a matrix with rows of `row_bytes`.

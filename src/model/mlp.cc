@@ -11,36 +11,30 @@ struct Placed {
   const MlpGroup& group;
   int64_t first;  // row of the middle
   int64_t count;
-  int64_t width;  // of the intermediate, that is computed at a time
   Activations in;
-
-  int64_t items() const { return ceil_div(group.weights->gate.rows, width); }
 };
 
-std::vector<Placed> place(const Pass& pass, std::span<const MlpGroup> groups,
-                          const Activations& x) {
+std::vector<Placed> place(std::span<const MlpGroup> groups, const Activations& x) {
   std::vector<Placed> placed;
-  const auto pieces = static_cast<int64_t>(groups.size());
   int64_t first = 0;
   for (const MlpGroup& group : groups) {
     const int64_t count = group.rows.empty() ? x.rows() : static_cast<int64_t>(group.rows.size());
-    const int64_t panels = ceil_div(group.weights->gate.rows, kPanelRows);
-    placed.push_back({group, first, count, pass.outputs_at_once(count, panels * pieces), x});
+    placed.push_back({group, first, count, x});
     placed.back().in.index = group.rows;
     first += count;
   }
   return placed;
 }
 
-// Columns of silu(gate(x)) * up(x).
-void gate_and_up(Pass& pass, const Placed& p, int64_t item, int thread, Mat<float> middle) {
+// Some columns of silu(gate(x)) * up(x).
+void gate_and_up(Pass& pass, const Placed& p, const Piece& piece, int thread, Mat<float> middle) {
   const MlpWeights& w = *p.group.weights;
-  const int64_t first = item * p.width;
-  const int64_t width = std::min(p.width, w.gate.rows - first);
-  const Mat<float> both = pass.mlp.tiles[static_cast<size_t>(thread)].get(2 * p.count, width);
+  const auto [matrix, first, last] = piece;
+  const Mat<float> both =
+      pass.mlp.tiles[static_cast<size_t>(thread)].get(2 * p.count, last - first);
   const Mat<float> gate = both.rows_from(0, p.count), up = both.rows_from(p.count, p.count);
-  pass.kernels().linear(p.in, w.gate, first, first + width, gate);
-  pass.kernels().linear(p.in, w.up, first, first + width, up);
+  pass.kernels().linear(p.in, w.gate, first, last, gate);
+  pass.kernels().linear(p.in, w.up, first, last, up);
   for (int64_t i = 0; i < p.count; ++i) {
     pass.kernels().swiglu(gate.row_span(i), up.row_span(i), middle.row(p.first + i) + first);
   }
@@ -68,19 +62,19 @@ void down(Pass& pass, std::span<const Placed> placed, const Activations& middle,
 }  // namespace
 
 void mlps(Pass& pass, std::span<const MlpGroup> groups, const Activations& x, Mat<float> y) {
-  const std::vector<Placed> placed = place(pass, groups, x);
+  const std::vector<Placed> placed = place(groups, x);
   int64_t rows = 0, widest = 0;
-  std::vector<int64_t> ends;  // items up to and with each group
+  std::vector<Pass::Share> shares;
   for (const Placed& p : placed) {
     rows = p.first + p.count;
     widest = std::max(widest, p.group.weights->gate.rows);
-    ends.push_back((ends.empty() ? 0 : ends.back()) + p.items());
+    shares.push_back({p.group.weights->gate.rows, p.count});
   }
   const Mat<float> middle = pass.mlp.middle.get(rows, widest);
-  pass.pool().run(ends.back(), [&](int64_t item, int thread) {
-    const auto g =
-        static_cast<size_t>(std::upper_bound(ends.begin(), ends.end(), item) - ends.begin());
-    gate_and_up(pass, placed[g], item - (ends[g] - placed[g].items()), thread, middle);
+  const std::span<const Piece> columns = pass.cut(shares);
+  pass.pool().run(static_cast<int64_t>(columns.size()), [&](int64_t item, int thread) {
+    const Piece& piece = columns[static_cast<size_t>(item)];
+    gate_and_up(pass, placed[static_cast<size_t>(piece.matrix)], piece, thread, middle);
   });
 
   const Activations in = pass.mlp.middle_in.reserve(pass.numerics(), middle);
@@ -90,11 +84,11 @@ void mlps(Pass& pass, std::span<const MlpGroup> groups, const Activations& x, Ma
     const Placed& p = *(after - 1);
     fill_row(pass.kernels(), in.part(row, 1, p.group.weights->gate.rows), 0);
   });
-  const int64_t width = pass.outputs_at_once(rows / static_cast<int64_t>(placed.size()),
-                                             ceil_div(y.cols, kPanelRows));
-  pass.pool().run(ceil_div(y.cols, width), [&](int64_t item, int thread) {
-    const int64_t begin = item * width;
-    down(pass, placed, in, begin, thread, y.cols_from(begin, std::min(width, y.cols - begin)));
+  const Pass::Share out{y.cols, rows / static_cast<int64_t>(placed.size())};
+  const std::span<const Piece> outputs = pass.cut({&out, 1});
+  pass.pool().run(static_cast<int64_t>(outputs.size()), [&](int64_t item, int thread) {
+    const auto [matrix, first, last] = outputs[static_cast<size_t>(item)];
+    down(pass, placed, in, first, thread, y.cols_from(first, last - first));
   });
 }
 

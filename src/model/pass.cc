@@ -10,6 +10,9 @@
 namespace fathom {
 namespace {
 
+// Of so many rows, what a thread computes over several panels stays in its second cache.
+constexpr int64_t kRowsInCache = 128;
+
 std::optional<YarnParams> yarn_params(const ModelConfig& config) {
   if (!config.yarn) return std::nullopt;
   const YarnConfig& y = *config.yarn;
@@ -55,21 +58,35 @@ void Pass::begin(std::vector<RowPlace> rows) {
   }
 }
 
+std::span<const Piece> Pass::cut(std::span<const Share> shares) const {
+  int64_t left = 0;  // panels
+  for (const Share& share : shares) left += ceil_div(share.outputs, kPanelRows);
+  pieces_.clear();
+  for (size_t m = 0; m < shares.size(); ++m) {
+    const auto [outputs, rows] = shares[m];
+    for (int64_t first = 0; first < outputs;) {
+      const int64_t most = rows > kRowsInCache ? 1 : kStreamedPanels;
+      const int64_t panels = std::clamp<int64_t>(left / pool_.threads(), 1, most);
+      const int64_t last = std::min(first + panels * kPanelRows, outputs);
+      pieces_.push_back({static_cast<int64_t>(m), first, last});
+      left -= ceil_div(last - first, kPanelRows);
+      first = last;
+    }
+  }
+  return pieces_;
+}
+
 void Pass::linear(std::initializer_list<Product> products) const {
-  int64_t panels = 0;
+  std::vector<Share> shares;
   for (const Product& p : products) {
     FATHOM_CHECK(p.x.cols() == p.w.cols && p.y.rows == p.x.rows() && p.y.cols == p.w.rows);
-    panels += ceil_div(p.w.rows, kPanelRows);
+    shares.push_back({p.w.rows, p.x.rows()});
   }
-  const int64_t width = outputs_at_once(products.begin()->x.rows(), panels);
-  int64_t items = 0;
-  for (const Product& p : products) items += ceil_div(p.w.rows, width);
-  pool_.run(items, [&](int64_t item, int) {
-    const Product* p = products.begin();
-    while (item >= ceil_div(p->w.rows, width)) item -= ceil_div(p++->w.rows, width);
-    const int64_t first = item * width;
-    const int64_t last = std::min(first + width, p->w.rows);
-    kernels_.linear(p->x, p->w, first, last, p->y.cols_from(first, last - first));
+  const std::span<const Piece> pieces = cut(shares);
+  pool_.run(static_cast<int64_t>(pieces.size()), [&](int64_t item, int) {
+    const auto [matrix, first, last] = pieces[static_cast<size_t>(item)];
+    const Product& p = products.begin()[matrix];
+    kernels_.linear(p.x, p.w, first, last, p.y.cols_from(first, last - first));
   });
 }
 

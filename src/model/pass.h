@@ -54,9 +54,15 @@ struct Product {
   Mat<float> y;
 };
 
+/// Outputs [first, last) of the matrix-th of some matrices: what one thread computes at a time.
+struct Piece {
+  int64_t matrix;
+  int64_t first;
+  int64_t last;
+};
+
 class Pass {
   static constexpr int64_t kSharedRows = 4;
-  static constexpr int64_t kItemsPerThread = 4;
 
  public:
   Pass(const ModelConfig& config, const Kernels& kernels, Numerics numerics, ThreadPool& pool);
@@ -75,13 +81,15 @@ class Pass {
   std::span<const float> cos(int64_t row) const { return angle_row(cos_, row); }
   std::span<const float> sin(int64_t row) const { return angle_row(sin_, row); }
 
-  /// Outputs that one thread computes at a time, of `panels` of 64 that are shared out: few rows
-  /// are bound by the memory, which gives most to those who walk several panels at once.
-  int64_t outputs_at_once(int64_t rows, int64_t panels) const {
-    if (rows > kStreamedRows) return kPanelRows;
-    const int64_t each = panels / (kItemsPerThread * pool_.threads());
-    return kPanelRows * std::clamp<int64_t>(each, 1, kStreamedPanels);
-  }
+  struct Share {
+    int64_t outputs;
+    int64_t rows;  // of activations
+  };
+  /// Cuts the outputs of matrices into pieces of whole panels, to be handed out in this order. A
+  /// piece has several panels, because memory gives most to those who walk several at once and
+  /// activations that were fetched serve all of them; towards the end pieces get smaller, so that
+  /// threads end together. Valid until the next call.
+  std::span<const Piece> cut(std::span<const Share> shares) const;
   /// Products whose outputs are shared out over the threads together.
   void linear(std::initializer_list<Product> products) const;
   void linear(const Activations& x, const WeightView& w, Mat<float> y) const {
@@ -140,6 +148,7 @@ class Pass {
   float softmax_scale_;
   std::vector<RowPlace> rows_;
   std::vector<float> cos_, sin_;  // [rows, qk_rope_head_dim / 2]
+  mutable std::vector<Piece> pieces_;
 };
 
 }  // namespace fathom

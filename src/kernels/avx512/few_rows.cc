@@ -2,9 +2,10 @@
 // asked for. The sums are the same as linear.cc's.
 //
 // NOTES: a panel is one sequential stream, and what fetches ahead by itself stops at each 4 KB. One
-// such stream got 60% of the bandwidth, four panels side by side 82%, and with each line asked for
-// 2 KB early 86 to 91%. The accumulators of four panels fit the registers for one row; with more
-// rows fewer panels go side by side, and these take turns every 2 KB.
+// such stream got 70% of the bandwidth that four side by side get, so as many panels are walked
+// together as have their sums in registers. Sums stay there for a whole block, whose end costs a
+// load, a product and a store of each total: to put them down every 2 KB and take them up again, so
+// that four panels took turns, cost 10% at one row and 15 to 30% at three and more.
 #include <algorithm>
 #include <cstring>
 
@@ -14,158 +15,122 @@
 namespace fathom::avx512 {
 namespace {
 
-constexpr int64_t kWalk = kStreamedPanels;
 constexpr int64_t kStep = 4 * kPanelRows;  // bytes of a panel that advance together
-constexpr int64_t kTurn = 8;               // steps until the next panels have their turn
-constexpr int64_t kAhead = kTurn * kStep;  // bytes
+constexpr int64_t kAhead = 2048;           // bytes that are asked for early, in each panel
 constexpr int kSideBySide[kStreamedRows + 1] = {0, 4, 2, 2, 1, 1, 1};  // panels, by rows
 
-/// Some steps of some panels.
-struct Advance {
-  const uint8_t* weights;  // the first panel's
-  size_t panel_bytes;
-  int64_t steps;
-  const std::byte* const* x;  // rows, at the first step
-  float* sums;                // [panels][rows][64], continued
-};
-
-/// P panels, FP8 (a step is 4 columns) or BF16 (2 columns), against R rows.
-template <bool kFp8, int R, int P>
-void advance(const Advance& a, const E4M3Table& shared_table) {
-  const E4M3Table table = shared_table;
-  __m512 sum[P][R][kVectors];
-  const std::byte* x[R];
-  for (int r = 0; r < R; ++r) x[r] = a.x[r];
-#pragma GCC unroll 24
-  for (int i = 0; i < P * R * kVectors; ++i) {
-    sum[i / kVectors / R][i / kVectors % R][i % kVectors] = _mm512_load_ps(a.sums + i * 16);
-  }
-  const uint8_t* weights = a.weights;
-  const size_t panel_bytes = a.panel_bytes;
-  for (int64_t g = 0; g < a.steps; ++g) {
-#pragma GCC unroll 4
-    for (int p = 0; p < P; ++p) {
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) {
-        const uint8_t* at = weights + static_cast<size_t>(p) * panel_bytes + v * 64;
-        _mm_prefetch(at + kAhead, _MM_HINT_T0);
-        __m512i first = _mm512_load_si512(at), second;
-        if constexpr (kFp8) widen(table, first, first, second);
-#pragma GCC unroll 6
-        for (int r = 0; r < R; ++r) {
-          sum[p][r][v] =
-              _mm512_dpbf16_ps(sum[p][r][v], (__m512bh)first, pair(x[r], kFp8 ? 2 * g : g));
-        }
-        if constexpr (!kFp8) continue;
-#pragma GCC unroll 6
-        for (int r = 0; r < R; ++r) {
-          sum[p][r][v] = _mm512_dpbf16_ps(sum[p][r][v], (__m512bh)second, pair(x[r], 2 * g + 1));
-        }
-      }
-    }
-    weights += kStep;
-  }
-#pragma GCC unroll 24
-  for (int i = 0; i < P * R * kVectors; ++i) {
-    _mm512_store_ps(a.sums + i * 16, sum[i / kVectors / R][i / kVectors % R][i % kVectors]);
-  }
-}
-
-using AdvanceFunction = void (*)(const Advance&, const E4M3Table&);
-template <bool kFp8>
-constexpr AdvanceFunction kAdvance[kStreamedRows + 1][kWalk + 1] = {
-    {},
-    {nullptr, advance<kFp8, 1, 1>, advance<kFp8, 1, 2>, advance<kFp8, 1, 3>, advance<kFp8, 1, 4>},
-    {nullptr, advance<kFp8, 2, 1>, advance<kFp8, 2, 2>},
-    {nullptr, advance<kFp8, 3, 1>, advance<kFp8, 3, 2>},
-    {nullptr, advance<kFp8, 4, 1>},
-    {nullptr, advance<kFp8, 5, 1>},
-    {nullptr, advance<kFp8, 6, 1>}};
-
-/// A thread's working memory: [panels][rows][64] of the block at hand, and of all before it.
-struct Sums {
-  static constexpr size_t kFloats = kWalk * kStreamedRows * kPanelFloats;
-  alignas(64) float block[kFloats];
-  alignas(64) float total[kFloats];
-  const E4M3Table table = make_e4m3_table();
-};
-
-/// Up to kWalk panels that begin at row `first`, and where a block of them lies.
+/// Panels from row `first` of w on, side by side.
 struct Walk {
   const Rows& rows;
   const WeightView& w;
   int64_t first;
-  int64_t panels;
+  const uint8_t* weights;  // the first panel
   size_t panel_bytes;
+  float* totals;  // [panels][rows][64]
 
-  int64_t row_count() const { return rows.count * panels; }
+  float scale(int64_t panel, int64_t row, int64_t block) const {
+    const int64_t scale_row = (first + panel * kPanelRows) / kScaleBlock;
+    const float of_weight = w.scale ? w.scale[scale_row * w.scale_cols() + block] : 1.0f;
+    return of_weight * rows.scale(row, block);
+  }
 };
 
-/// Block `block` of all the walk's panels, from its beginning to its end.
-template <bool kFp8>
-void sum_block(const Walk& walk, int64_t block, Sums& sums) {
-  constexpr int64_t kColumns = kFp8 ? 4 : 2;  // of a step
-  const int64_t begin = block * kScaleBlock;
-  const int64_t steps = ceil_div(std::min(kScaleBlock, walk.w.cols - begin), kColumns);
-  const auto* weights = static_cast<const uint8_t*>(walk.w.data) +
-                        static_cast<size_t>(walk.first / kPanelRows) * walk.panel_bytes +
-                        begin / kColumns * kStep;
-  const int64_t side = kSideBySide[walk.rows.count];
-  const int64_t turn = walk.panels <= side ? steps : kTurn;
-  std::memset(sums.block, 0, static_cast<size_t>(walk.row_count()) * kPanelFloats * sizeof(float));
-  for (int64_t step = 0; step < steps; step += turn) {
-    const std::byte* x[kStreamedRows];
-    for (int64_t r = 0; r < walk.rows.count; ++r) {
-      x[r] = walk.rows.at(r, block) + step * kColumns * 2;
+/// One step of a panel, 4 columns of FP8 or 2 of BF16, against R rows.
+template <bool kFp8, int R>
+inline __attribute__((always_inline)) void step(const uint8_t* weights, const std::byte* const* x,
+                                                int64_t index, const E4M3Table& table,
+                                                __m512 (&sum)[R][kVectors]) {
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    const uint8_t* at = weights + v * 64;
+    _mm_prefetch(at + kAhead, _MM_HINT_T0);
+    __m512i first = _mm512_load_si512(at), second;
+    if constexpr (kFp8) widen(table, first, first, second);
+#pragma GCC unroll 6
+    for (int r = 0; r < R; ++r) {
+      const __m512bh pairs = pair(x[r], kFp8 ? 2 * index : index);
+      sum[r][v] = _mm512_dpbf16_ps(sum[r][v], (__m512bh)first, pairs);
     }
-    for (int64_t panel = 0; panel < walk.panels; panel += side) {
-      const int64_t count = std::min(side, walk.panels - panel);
-      const Advance next{weights + static_cast<size_t>(panel) * walk.panel_bytes + step * kStep,
-                         walk.panel_bytes, std::min(turn, steps - step), x,
-                         sums.block + panel * walk.rows.count * kPanelFloats};
-      kAdvance<kFp8>[walk.rows.count][count](next, sums.table);
+    if constexpr (!kFp8) continue;
+#pragma GCC unroll 6
+    for (int r = 0; r < R; ++r) {
+      sum[r][v] = _mm512_dpbf16_ps(sum[r][v], (__m512bh)second, pair(x[r], 2 * index + 1));
     }
   }
 }
 
-/// The block's sums, scaled, to the totals.
-void add_block(const Walk& walk, int64_t block, Sums& sums) {
-  for (int64_t i = 0; i < walk.row_count(); ++i) {
-    const int64_t panel = i / walk.rows.count, row = i % walk.rows.count;
-    const int64_t scale_row = (walk.first + panel * kPanelRows) / kScaleBlock;
-    const float weight_scale =
-        walk.w.scale ? walk.w.scale[scale_row * walk.w.scale_cols() + block] : 1.0f;
-    const __m512 scale = _mm512_set1_ps(weight_scale * walk.rows.scale(row, block));
-    for (int v = 0; v < kVectors; ++v) {
-      float* total = sums.total + i * kPanelFloats + v * 16;
-      const __m512 sum = _mm512_load_ps(sums.block + i * kPanelFloats + v * 16);
-      _mm512_store_ps(total, _mm512_fmadd_ps(sum, scale, _mm512_load_ps(total)));
+/// P panels, FP8 or BF16, against R rows: all of K.
+template <bool kFp8, int R, int P>
+void walk_panels(const Walk& walk, const E4M3Table& shared_table) {
+  constexpr int64_t kColumns = kFp8 ? 4 : 2;  // of a step
+  const E4M3Table table = shared_table;
+  const size_t panel_bytes = walk.panel_bytes;
+  const uint8_t* weights = walk.weights;
+  float* totals = walk.totals;
+  std::memset(totals, 0, sizeof(float) * P * R * kPanelFloats);
+  for (int64_t block = 0; block < walk.w.scale_cols(); ++block) {
+    const int64_t columns = std::min(kScaleBlock, walk.w.cols - block * kScaleBlock);
+    const int64_t steps = ceil_div(columns, kColumns);
+    const std::byte* x[R];
+    for (int r = 0; r < R; ++r) x[r] = walk.rows.at(r, block);
+    __m512 sum[P][R][kVectors] = {};
+    for (int64_t i = 0; i < steps; ++i, weights += kStep) {
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) {
+        step<kFp8, R>(weights + static_cast<size_t>(p) * panel_bytes, x, i, table, sum[p]);
+      }
+    }
+#pragma GCC unroll 24
+    for (int i = 0; i < P * R; ++i) {
+      const __m512 scale = _mm512_set1_ps(walk.scale(i / R, i % R, block));
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        float* total = totals + i * kPanelFloats + v * 16;
+        _mm512_store_ps(total, _mm512_fmadd_ps(sum[i / R][i % R][v], scale, _mm512_load_ps(total)));
+      }
     }
   }
 }
+
+using WalkFunction = void (*)(const Walk&, const E4M3Table&);
+template <bool kFp8>
+constexpr WalkFunction kWalks[kStreamedRows + 1][5] = {
+    {},
+    {nullptr, walk_panels<kFp8, 1, 1>, walk_panels<kFp8, 1, 2>, walk_panels<kFp8, 1, 3>,
+     walk_panels<kFp8, 1, 4>},
+    {nullptr, walk_panels<kFp8, 2, 1>, walk_panels<kFp8, 2, 2>},
+    {nullptr, walk_panels<kFp8, 3, 1>, walk_panels<kFp8, 3, 2>},
+    {nullptr, walk_panels<kFp8, 4, 1>},
+    {nullptr, walk_panels<kFp8, 5, 1>},
+    {nullptr, walk_panels<kFp8, 6, 1>}};
+
+/// A thread's working memory.
+struct Memory {
+  alignas(64) float totals[8 * kPanelFloats];
+  const E4M3Table table = make_e4m3_table();
+};
 
 }  // namespace
 
 void few_rows(const Activations& x, const WeightView& w, int64_t first, int64_t last,
               Mat<float> y) {
-  thread_local Sums sums;
+  thread_local Memory memory;
   const bool fp8 = w.dtype == DType::kF8E4M3;
   const Rows rows = rows_of(x, false, fp8 && x.numerics == Numerics::kW8A8);
   const size_t bytes = panel_bytes(w.cols * static_cast<int64_t>(dtype_size(w.dtype)));
+  const auto* data = static_cast<const uint8_t*>(w.data);
+  const int64_t side = kSideBySide[rows.count];
   const int64_t origin = first;  // y's column 0
-  for (; first < last; first += kWalk * kPanelRows) {
-    const Walk walk{rows, w, first, std::min(kWalk, ceil_div(last - first, kPanelRows)), bytes};
-    const int64_t outputs = std::min(last - first, kWalk * kPanelRows);
-    std::memset(sums.total, 0,
-                static_cast<size_t>(walk.row_count()) * kPanelFloats * sizeof(float));
-    for (int64_t block = 0; block < w.scale_cols(); ++block) {
-      fp8 ? sum_block<true>(walk, block, sums) : sum_block<false>(walk, block, sums);
-      add_block(walk, block, sums);
-    }
-    for (int64_t i = 0; i < walk.row_count(); ++i) {
-      const int64_t begin = i / rows.count * kPanelRows;
-      std::memcpy(y.row(i % rows.count) + (first - origin) + begin, sums.total + i * kPanelFloats,
-                  static_cast<size_t>(std::min(kPanelRows, outputs - begin)) * sizeof(float));
+  for (; first < last; first += side * kPanelRows) {
+    const int64_t panels = std::min(side, ceil_div(last - first, kPanelRows));
+    const Walk walk{rows,  w,
+                    first, data + static_cast<size_t>(first / kPanelRows) * bytes,
+                    bytes, memory.totals};
+    (fp8 ? kWalks<true> : kWalks<false>)[rows.count][panels](walk, memory.table);
+    for (int64_t i = 0; i < rows.count * panels; ++i) {
+      const int64_t begin = first + i / rows.count * kPanelRows;
+      std::memcpy(y.row(i % rows.count) + (begin - origin), memory.totals + i * kPanelFloats,
+                  static_cast<size_t>(std::min(kPanelRows, last - begin)) * sizeof(float));
     }
   }
 }
