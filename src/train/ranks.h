@@ -59,6 +59,15 @@ std::vector<T> gather_all(Ranks& ranks, std::vector<T> mine) {
   return all;
 }
 
+/// Every element's sum over the ranks, in their order.
+template <typename T>
+std::vector<T> sum_all(Ranks& ranks, const std::vector<T>& mine) {
+  const std::vector<T> all = gather_all(ranks, mine);
+  std::vector<T> sums(mine.size(), T(0));
+  for (size_t i = 0; i < all.size(); ++i) sums[i % mine.size()] += all[i];
+  return sums;
+}
+
 /// The sums of arrays of n elements that lie on all ranks: rank r holds parts_of[r] of them, this
 /// one at `parts`. total[i] = the first rank's first part, plus its second, and so on to the last
 /// rank's last, in this order whatever the number of ranks; on every rank. `total` may be parts[0].

@@ -71,6 +71,7 @@ TEST(Ranks, GatherKeepsTheRanksOrder) {
     const std::vector<int> all =
         gather_all(ranks, std::vector<int>(static_cast<size_t>(ranks.rank()), ranks.rank()));
     EXPECT_EQ(all, (std::vector<int>{1, 2, 2}));
+    EXPECT_EQ(sum_all(ranks, std::vector<int>{ranks.rank(), 10}), (std::vector<int>{3, 30}));
   });
 }
 

@@ -169,41 +169,26 @@ LossSums Trainer::accumulate(const StepBatch& batch, const LossScales& scales) {
       passes.push_back(net_.train(micro_batch(batch, at, end), scales, to, load_.data()));
     }
   }
-  sum_load();
+  load_ = sum_all(ranks_, load_);
   LossSums sums;
   for (const LossSums& part : gather_all(ranks_, passes)) add(part, sums);
   return sums;
 }
 
-void Trainer::sum_load() {
-  const std::vector<int64_t> all = gather_all(ranks_, load_);
-  std::fill(load_.begin(), load_.end(), 0);
-  for (size_t i = 0; i < all.size(); ++i) load_[i % load_.size()] += all[i];
-}
-
 /// The global norm, from the parameters' sums in the whole model's order.
 double Trainer::gradient_norm(const float* grads) {
-  const std::vector<double> mine = gradient_squares(pool_, layout_, grads);
-  std::vector<double> own, shared;
-  for (size_t i = 0; i < mine.size(); ++i) {
-    (divided_ && layout_.params[i].routed ? own : shared).push_back(mine[i]);
+  const std::vector<double> own = gradient_squares(pool_, layout_, grads);
+  std::vector<double> squares(whole_.params.size(), 0.0);
+  for (size_t i = 0, next = 0; next < own.size(); ++i) {
+    const Param& p = whole_.params[i];
+    if (p.place != layout_.params[next].place) continue;
+    // What every rank has counts on one; what is another's is 0 here and comes from there.
+    if (!divided_ || p.routed || ranks_.rank() == 0) squares[i] = own[next];
+    ++next;
   }
-  const std::vector<double> all = divided_ ? gather_all(ranks_, own) : own;
-  // Rank by rank as gathered, to the experts' own places: layer by layer, in it expert by expert.
-  const int64_t ranks = divided_ ? ranks_.size() : 1;
-  const size_t layers = layout_.moe_layers.size();
+  if (divided_) squares = sum_all(ranks_, squares);
   double sum = 0;
-  size_t next_shared = 0, next_routed = 0;
-  for (const Param& p : whole_.params) {
-    if (!divided_ || !p.routed) {
-      sum += shared[next_shared++];
-      continue;
-    }
-    const size_t run = all.size() / (layers * ranks);  // one layer's on one rank
-    const size_t layer = next_routed / (run * ranks), in_layer = next_routed % (run * ranks);
-    sum += all[((in_layer / run) * layers + layer) * run + in_layer % run];
-    ++next_routed;
-  }
+  for (const double s : squares) sum += s;
   return std::sqrt(sum);
 }
 
@@ -274,7 +259,7 @@ ValidationRecord Trainer::validate() {
     const MicroBatch micro = micro_batch(batch, at * settings_.batch.micro, batch.sequences);
     mine.push_back(net_.evaluate(micro, own < passes ? load_.data() : nullptr));
   }
-  sum_load();
+  load_ = sum_all(ranks_, load_);
   const std::vector<LossSums> all = gather_all(ranks_, mine);
   const int64_t rounds = static_cast<int64_t>(mine.size());
   LossSums sums;

@@ -40,7 +40,6 @@ class Trainer {
   void gather_batch(int64_t sequences, StepBatch& batch);
   MicroBatch micro_batch(const StepBatch& batch, int64_t first, int64_t end) const;
   LossSums accumulate(const StepBatch& batch, const LossScales& scales);
-  void sum_load();
   double gradient_norm(const float* grads);
   void start_weights(bool saved);
   const Weights& whole_weights(std::unique_ptr<Weights>& gathered);
