@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <iterator>
 #include <memory>
@@ -25,6 +26,13 @@ constexpr std::string_view kThings[] = {
     "bird",  "boat",  "book",  "chair",  "clock", "cloud", "door",  "field", "flag",  "gate",
     "glass", "horse", "house", "island", "lake",  "lamp",  "moon",  "paper", "river", "road",
     "rock",  "ship",  "spoon", "stone",  "table", "tree",  "train", "window"};
+constexpr std::string_view kCodes[] = {
+    "apple", "bread", "cake", "car",   "city", "coat",  "cup",   "desk", "dog",   "duck",
+    "egg",   "farm",  "fish", "food",  "fox",  "frog",  "game",  "gold", "grass", "hand",
+    "hat",   "hill",  "ice",  "key",   "king", "leaf",  "lion",  "map",  "milk",  "mouse",
+    "music", "ocean", "park", "pen",   "pig",  "plant", "queen", "rain", "ring",  "room",
+    "rose",  "salt",  "sea",  "sheep", "shoe", "snow",  "song",  "star", "sugar", "sun",
+    "tea",   "tiger", "town", "water", "wind", "wolf"};
 constexpr std::string_view kRelations[] = {"is near", "is behind", "stands by", "is older than"};
 constexpr std::string_view kNames[] = {"Alice", "Arthur", "Clara", "David",  "Emma",  "Frank",
                                        "Grace", "Henry",  "Irene", "Jack",   "Lucy",  "Martin",
@@ -38,6 +46,17 @@ std::string_view pick(Rng& rng, const std::string_view (&words)[N]) {
 std::string filler(Rng& rng) {
   return fmt::format("The {} {} {} the {}.\n", pick(rng, kColors), pick(rng, kThings),
                      pick(rng, kRelations), pick(rng, kThings));
+}
+
+// Whether the text has the word, and not only as a part of another.
+bool has_word(const std::string& text, const std::string& word) {
+  const auto letter = [&](size_t at) {
+    return at < text.size() && std::isalpha(static_cast<unsigned char>(text[at]));
+  };
+  for (size_t at = 0; (at = text.find(word, at)) != std::string::npos; ++at) {
+    if (!(at > 0 && letter(at - 1)) && !letter(at + word.size())) return true;
+  }
+  return false;
 }
 
 // Tokens of a piece of text; without a tokenizer four bytes count as one.
@@ -81,7 +100,7 @@ Item needle_item(const Needle& needle, const TokenCounter& tokens, uint64_t seed
           splitmix64(needle.length * 1000003 +
                      static_cast<uint64_t>(needle.depth * 1009 + needle.repeat)));
   const std::string_view name = pick(rng, kNames);
-  const std::string code = fmt::format("{:04}", rng.below(10000));
+  const std::string code(pick(rng, kCodes));
   const std::string text = needle_text(needle, fmt::format("The code of {} is {}.\n", name, code),
                                        fmt::format("What is the code of {}?", name), tokens, rng);
   return {fmt::format("{}/{}/{}", needle.length, needle.depth, needle.repeat),
@@ -144,11 +163,11 @@ Task needle() {
   task.defaults.max_tokens = 64;
   task.items = needle_items;
   task.score = [](const Item& item, const std::string& answer, const std::string&) {
-    const bool found = answer.find(item.reference.get<std::string>()) != std::string::npos;
+    const bool found = has_word(answer, item.reference.get<std::string>());
     return Outcome{found ? 1.0 : 0.0, found ? item.reference : Json(), {}};
   };
   task.aggregate = needle_map;
-  task.note = "Generated items: one sentence with a code among others, asked for at the end.";
+  task.note = "Generated items: one sentence with a code word among others, asked for at the end.";
   return task;
 }
 

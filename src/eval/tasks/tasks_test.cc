@@ -185,7 +185,10 @@ TEST(TasksTest, NeedlesLieAtTheirDepth) {
     const double length = std::stod(item.groups.at("length"));
     EXPECT_LE(static_cast<double>(text.size()) / 4, length);
     EXPECT_GT(static_cast<double>(text.size()) / 4, length * 0.9 - 40);
-    EXPECT_EQ(task.score(item, "The code is " + item.reference.get<std::string>(), "").score, 1);
+    const auto code = item.reference.get<std::string>();
+    EXPECT_EQ(text.find(" " + code), text.rfind(" " + code)) << "said elsewhere too: " << code;
+    EXPECT_EQ(task.score(item, "The code is " + code, "").score, 1);
+    EXPECT_EQ(task.score(item, "The code is x" + code + "y", "").score, 0);
     EXPECT_EQ(task.score(item, "I don't know.", "").score, 0);
   }
 }
