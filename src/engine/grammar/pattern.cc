@@ -327,7 +327,7 @@ class Builder {
     for (int32_t p : whole.last) pattern_.accepting[p] = true;
     for (auto& followers : pattern_.followers) {
       std::ranges::sort(followers);
-      followers.erase(std::ranges::unique(followers).begin(), followers.end());
+      followers.erase(std::unique(followers.begin(), followers.end()), followers.end());
     }
     return std::move(pattern_);
   }
