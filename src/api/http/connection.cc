@@ -13,7 +13,6 @@
 namespace fathom::api {
 namespace {
 
-constexpr size_t kReadSize = 8 << 10;
 // What a client may send ahead while its request is being answered.
 constexpr size_t kMaxAhead = 64 << 10;
 
@@ -38,12 +37,8 @@ asio::awaitable<bool> Connection::handshake() {
 // Appends to buffer_. False when the client went away. (GCC 12 makes a trap of a co_await that is
 // an operand of && or ||, so none is here.)
 asio::awaitable<bool> Connection::read_more() {
-  const size_t before = buffer_.size();
-  buffer_.resize(before + kReadSize);
   error_code error;
-  const size_t got =
-      co_await transport_->read_some(asio::buffer(buffer_.data() + before, kReadSize), error);
-  buffer_.resize(before + (error ? 0 : got));
+  co_await transport_->read_into(buffer_, error);
   co_return !error;
 }
 
@@ -115,12 +110,13 @@ asio::awaitable<void> Connection::start(const Response& response) {
 }
 
 asio::awaitable<void> Connection::write(std::string_view part) {
-  if (part.empty()) co_return;
-  if (http_1_0_) {
-    co_await write_all(part);
-  } else {
-    co_await write_all(fmt::format("{:x}\r\n{}\r\n", part.size(), part));
-  }
+  if (!write_now(part)) co_await flush();
+}
+
+bool Connection::write_now(std::string_view part) {
+  if (part.empty()) return true;
+  if (http_1_0_) return begin_write(part);
+  return begin_write(fmt::format("{:x}\r\n{}\r\n", part.size(), part));
 }
 
 asio::awaitable<void> Connection::finish() {
@@ -128,11 +124,26 @@ asio::awaitable<void> Connection::finish() {
 }
 
 asio::awaitable<void> Connection::write_all(std::string_view bytes) {
-  if (gone_) co_return;
+  if (!begin_write(bytes)) co_await flush();
+}
+
+// Nearly always all of it fits into the socket's buffer.
+bool Connection::begin_write(std::string_view bytes) {
+  FATHOM_CHECK(unsent_.empty());
+  if (gone_) return true;
+  error_code error;
+  const size_t written = transport_->write_now(asio::buffer(bytes.data(), bytes.size()), error);
+  if (error) gone_ = true;
+  if (!gone_) unsent_ = bytes.substr(written);
+  return unsent_.empty();
+}
+
+asio::awaitable<void> Connection::flush() {
   limit(timeouts_.write);
   error_code error;
-  co_await transport_->write(asio::buffer(bytes.data(), bytes.size()), error);
+  co_await transport_->write(asio::buffer(unsent_), error);
   no_limit();
+  unsent_ = {};
   if (error) gone_ = true;
 }
 

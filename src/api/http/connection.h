@@ -54,6 +54,10 @@ class Connection {
   /// A response whose body comes in parts, write() by write(), until finish().
   asio::awaitable<void> start(const Response& response);
   asio::awaitable<void> write(std::string_view part);
+  /// write() in two steps, for the many parts that nobody has to wait for: false when flush() must
+  /// follow before the next part.
+  bool write_now(std::string_view part);
+  asio::awaitable<void> flush();
   asio::awaitable<void> finish();
   /// start() was called.
   bool started() const { return streaming_; }
@@ -76,6 +80,7 @@ class Connection {
 
  private:
   asio::awaitable<void> write_all(std::string_view bytes);
+  bool begin_write(std::string_view bytes);
   asio::awaitable<bool> read_more();
   asio::awaitable<void> watch_loop();
   std::string head(const Response& response, bool chunked) const;
@@ -87,6 +92,7 @@ class Connection {
   const HttpLimits limits_;
   const Timeouts timeouts_;
   std::string buffer_;  // read and not yet parsed
+  std::string unsent_;  // what flush() is for
   Clock::time_point deadline_ = Clock::time_point::max();
   bool keep_alive_ = true;
   bool head_only_ = false;

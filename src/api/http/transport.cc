@@ -13,6 +13,8 @@ namespace {
 
 using asio::ip::tcp;
 
+constexpr size_t kReadSize = 16 << 10;
+
 auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
 class Plain final : public Transport {
@@ -26,14 +28,20 @@ class Plain final : public Transport {
     error = {};
     co_return;
   }
-  asio::awaitable<size_t> read_some(asio::mutable_buffer buffer, error_code& error) override {
-    co_return co_await socket_.async_read_some(buffer, into(error));
+  // Memory is taken once there is something to read: most connections wait most of the time.
+  asio::awaitable<void> read_into(std::string& to, error_code& error) override {
+    do {
+      co_await socket_.async_wait(tcp::socket::wait_read, into(error));
+      if (!error) take(to, error);
+    } while (error == asio::error::would_block);
   }
   asio::awaitable<void> write(asio::const_buffer buffer, error_code& error) override {
-    // Nearly always all of it fits into the socket's buffer, and nobody has to wait.
-    buffer += socket_.write_some(asio::buffer(buffer), error);
+    co_await asio::async_write(socket_, buffer, into(error));
+  }
+  size_t write_now(asio::const_buffer buffer, error_code& error) override {
+    const size_t written = socket_.write_some(asio::buffer(buffer), error);
     if (error == asio::error::would_block) error = {};
-    if (!error && buffer.size() > 0) co_await asio::async_write(socket_, buffer, into(error));
+    return written;
   }
   asio::awaitable<void> shutdown() override {
     error_code ignored;
@@ -50,6 +58,11 @@ class Plain final : public Transport {
   }
 
  private:
+  void take(std::string& to, error_code& error) {
+    char bytes[kReadSize];
+    to.append(bytes, socket_.read_some(asio::buffer(bytes), error));
+  }
+
   tcp::socket socket_;
 };
 
@@ -70,11 +83,19 @@ class Tls final : public Transport {
   asio::awaitable<void> handshake(error_code& error) override {
     co_await stream_.async_handshake(side_, into(error));
   }
-  asio::awaitable<size_t> read_some(asio::mutable_buffer buffer, error_code& error) override {
-    co_return co_await stream_.async_read_some(buffer, into(error));
+  asio::awaitable<void> read_into(std::string& to, error_code& error) override {
+    const size_t before = to.size();
+    to.resize(before + kReadSize);
+    const size_t got =
+        co_await stream_.async_read_some(asio::buffer(to.data() + before, kReadSize), into(error));
+    to.resize(before + got);
   }
   asio::awaitable<void> write(asio::const_buffer buffer, error_code& error) override {
     co_await asio::async_write(stream_, buffer, into(error));
+  }
+  size_t write_now(asio::const_buffer, error_code& error) override {
+    error = {};  // it may have to wait for a read, which is not to be mixed with ours
+    return 0;
   }
   asio::awaitable<void> shutdown() override {
     error_code ignored;

@@ -21,8 +21,11 @@ class Transport {
   virtual ~Transport() = default;
   /// Of TLS; nothing to do for plain ones.
   virtual asio::awaitable<void> handshake(error_code& error) = 0;
-  virtual asio::awaitable<size_t> read_some(asio::mutable_buffer buffer, error_code& error) = 0;
+  /// Appends what comes next, a byte at least unless there is an error.
+  virtual asio::awaitable<void> read_into(std::string& to, error_code& error) = 0;
   virtual asio::awaitable<void> write(asio::const_buffer buffer, error_code& error) = 0;
+  /// Writes as much as goes without waiting, and returns how much that was.
+  virtual size_t write_now(asio::const_buffer buffer, error_code& error) = 0;
   /// Says goodbye: what was written reaches the peer.
   virtual asio::awaitable<void> shutdown() = 0;
   /// Ends what runs with an error, at once.

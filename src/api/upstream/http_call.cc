@@ -18,7 +18,6 @@ namespace {
 namespace http = boost::beast::http;
 using asio::ip::tcp;
 
-constexpr size_t kReadSize = 16 << 10;
 constexpr uint32_t kHeaderBytes = 64 << 10;
 constexpr uint64_t kBodyBytes = uint64_t{256} << 20;
 
@@ -99,13 +98,9 @@ asio::awaitable<bool> HttpCall::read(std::string& part) {
 
 asio::awaitable<void> HttpCall::read_more() {
   constexpr const char* kDoing = "reading the answer";
-  const size_t before = buffer_.size();
-  buffer_.resize(before + kReadSize);
   limit(target_.silence_time);
   error_code error;
-  const size_t got =
-      co_await transport_->read_some(asio::buffer(buffer_.data() + before, kReadSize), error);
-  buffer_.resize(before + (error ? 0 : got));
+  co_await transport_->read_into(buffer_, error);
   if (closed_ || (error && !is_end(error))) check(error, kDoing);
   if (error) {
     error_code incomplete;
