@@ -19,13 +19,17 @@ class EventStream : public AnswerWriter {
 
  protected:
   EventStream(const AnswerHead& head, std::string_view object, bool include_usage);
-  std::string chunk(const Json& choice) const { return chunk_of(dump_json(choice)); }
-  /// The same with a choice that is JSON text.
-  std::string chunk_of(std::string_view choice) const;
+  std::string chunk(const Json& choice) const {
+    return opening_ + dump_json(choice) + std::string(closing_);
+  }
+  /// The same from the parts of its text.
+  const std::string& opening() const { return opening_; }
+  std::string_view closing() const { return closing_; }
 
  private:
   std::string opening_;  // of each chunk, up to its choices
   bool include_usage_;
+  std::string_view closing_;  // of each but the last
 };
 
 /// One JSON object at the end.

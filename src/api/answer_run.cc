@@ -11,21 +11,15 @@ constexpr const char* kCutShort = "insufficient_system_resource";
 
 }  // namespace
 
-Service::Run::Run(Service& service, Exchange& exchange, const Caller& caller, Task task)
+Service::Run::Run(Service& service, Exchange& exchange, Task task)
     : service_(service),
       exchange_(exchange),
       task_(std::move(task)),
-      bill_(service.ledger_, service.workers_, caller,
-            {.request_id = exchange.record.id,
-             .model = service.options_.model,
-             .prompt_tokens = task_.answer->prompt_tokens(),
-             .most_output = task_.answer->max_tokens() * task_.choices,
-             .grows = service.backend_.counts_tokens()}),
+      bill_(*task_.bill),
       inbox_(std::make_shared<Inbox>(service.wakeups_)),
       finish_reasons_(static_cast<size_t>(task_.choices)) {}
 
 asio::awaitable<void> Service::Run::start() {
-  co_await bill_.open();
   std::exception_ptr refusal;
   try {
     task_.answer->start(inbox_);
@@ -35,7 +29,7 @@ asio::awaitable<void> Service::Run::start() {
   if (!refusal) co_return;
   const ledger::Tokens nothing;
   const std::string outcome = "refused";
-  co_await bill_.settle(nothing, outcome);
+  co_await run_on(service_.workers_, [&] { return bill_.settle(nothing, outcome), true; });
   std::rethrow_exception(refusal);
 }
 
@@ -45,7 +39,16 @@ asio::awaitable<void> Service::Run::pump() {
   while (!result_) {
     Inbox::Batch batch = co_await inbox_->take(next_keep_alive);
     std::string out;
-    for (const AnswerEvent& event : batch.events) co_await take(event, out);
+    for (const AnswerEvent& event : batch.events) {
+      note(event);
+      bool covered = true;
+      if (wants_cover(event)) covered = co_await bill_.cover(delivered_ + event.tokens);
+      if (covered) {
+        take(event, out);
+      } else {
+        spend_out(out);
+      }
+    }
     if (out.empty() && !batch.result && Inbox::Clock::now() >= next_keep_alive) {
       out = task_.writer->keep_alive();
     }
@@ -53,24 +56,26 @@ asio::awaitable<void> Service::Run::pump() {
       next_keep_alive = Inbox::Clock::now() + interval;
     }
     result_ = std::move(batch.result);
-    if (!left_ && !out.empty()) co_await send(out);
+    if (!left_ && !out.empty()) {
+      if (!exchange_.connection.started()) co_await start_body();
+      if (!exchange_.connection.write_now(out)) co_await exchange_.connection.flush();
+    }
     if (exchange_.connection.gone()) client_left();
   }
 }
 
-asio::awaitable<void> Service::Run::take(const AnswerEvent& event, std::string& out) {
+void Service::Run::note(const AnswerEvent& event) {
   if (event.tokens > 0 && first_token_ == 0) first_token_ = exchange_.seconds();
   if (event.prompt) bill_.know_prompt({event.prompt->hit, event.prompt->miss, 0});
-  if (left_ || spent_) co_return;
-  const int64_t output = delivered_ + event.tokens;
-  if (event.tokens > 0 && bill_.wants_cover(output)) {
-    const bool covered = co_await bill_.cover(output);
-    if (!covered) {
-      spend_out(out);
-      co_return;
-    }
-  }
-  delivered_ = output;
+}
+
+bool Service::Run::wants_cover(const AnswerEvent& event) const {
+  return event.tokens > 0 && !left_ && !spent_ && bill_.wants_cover(delivered_ + event.tokens);
+}
+
+void Service::Run::take(const AnswerEvent& event, std::string& out) {
+  if (left_ || spent_) return;
+  delivered_ += event.tokens;
   if (!event.finish_reason.empty()) finish_reasons_[event.choice] = event.finish_reason;
   out += task_.writer->event(event);
 }
@@ -89,18 +94,14 @@ void Service::Run::spend_out(std::string& out) {
   }
 }
 
-asio::awaitable<void> Service::Run::send(std::string_view part) {
-  Connection& connection = exchange_.connection;
-  if (!connection.started()) {
-    exchange_.record.status = 200;
-    Response response;
-    response.content_type = task_.writer->content_type();
-    response.headers = {{"X-Request-Id", exchange_.record.id},
-                        {"Cache-Control", "no-cache"},
-                        {"X-Accel-Buffering", "no"}};
-    co_await connection.start(response);
-  }
-  co_await connection.write(part);
+asio::awaitable<void> Service::Run::start_body() {
+  exchange_.record.status = 200;
+  Response response;
+  response.content_type = task_.writer->content_type();
+  response.headers = {{"X-Request-Id", exchange_.record.id},
+                      {"Cache-Control", "no-cache"},
+                      {"X-Accel-Buffering", "no"}};
+  co_await exchange_.connection.start(response);
 }
 
 void Service::Run::stop() { task_.answer->cancel(); }
@@ -108,7 +109,7 @@ void Service::Run::stop() { task_.answer->cancel(); }
 void Service::Run::client_left() {
   if (std::exchange(left_, true)) return;
   stop();
-  inbox_->wake();
+  inbox_->interrupt();
 }
 
 std::string Service::Run::outcome() const {
@@ -119,7 +120,7 @@ std::string Service::Run::outcome() const {
   return finish_reasons_[0];
 }
 
-asio::awaitable<void> Service::Run::settle() {
+asio::awaitable<void> Service::Run::settle(bool whole) {
   // The end knows best: an end-of-answer token has no event of its own, and another server may
   // have counted fewer than its chunks made us think.
   int64_t completion = delivered_;
@@ -138,7 +139,11 @@ asio::awaitable<void> Service::Run::settle() {
   }
   observe(used);
   const std::string how = outcome();
-  co_await bill_.settle(used, how);
+  // In one trip, which costs more than keeping does.
+  co_await run_on(service_.workers_, [&] {
+    if (whole) task_.answer->keep();
+    return bill_.settle(used, how), true;
+  });
 }
 
 void Service::Run::observe(const ledger::Tokens& used) {
@@ -198,23 +203,22 @@ asio::awaitable<void> Service::Run::conclude() {
   }
 }
 
-asio::awaitable<void> Service::answer(Exchange& exchange, const Caller& caller, Task task) {
-  Answer& answer = *task.answer;
-  Run run(*this, exchange, caller, std::move(task));
+asio::awaitable<void> Service::answer(Exchange& exchange, Task task) {
+  Run run(*this, exchange, std::move(task));
   co_await run.start();
   running_.insert(&run);
   exchange.connection.watch([&run] { run.client_left(); });
   std::exception_ptr failure;
   try {
     co_await run.pump();
-    co_await run_on(workers_, [&answer] { return answer.keep(), true; });
   } catch (...) {
     failure = std::current_exception();
     run.stop();
   }
   co_await exchange.connection.unwatch();
   running_.erase(&run);
-  co_await run.settle();
+  const bool whole = !failure;
+  co_await run.settle(whole);
   if (failure) std::rethrow_exception(failure);
   co_await run.conclude();
 }

@@ -12,14 +12,14 @@ namespace fathom::api {
 
 class Service::Run {
  public:
-  Run(Service& service, Exchange& exchange, const Caller& caller, Task task);
+  Run(Service& service, Exchange& exchange, Task task);
 
-  /// Sets the money aside and hands the request to the backend. Throws ApiError.
+  /// Hands the request to the backend. Throws ApiError.
   asio::awaitable<void> start();
   /// Passes on what comes, until the answer is over.
   asio::awaitable<void> pump();
-  /// Charges for what was used. Once after start().
-  asio::awaitable<void> settle();
+  /// Charges for what was used. Once after start(); `whole` tells whether pump() came to its end.
+  asio::awaitable<void> settle(bool whole);
   /// The end of the body. Throws what kept the answer from beginning.
   asio::awaitable<void> conclude();
 
@@ -28,8 +28,10 @@ class Service::Run {
   void client_left();
 
  private:
-  asio::awaitable<void> take(const AnswerEvent& event, std::string& out);
-  asio::awaitable<void> send(std::string_view part);
+  void note(const AnswerEvent& event);
+  bool wants_cover(const AnswerEvent& event) const;
+  void take(const AnswerEvent& event, std::string& out);
+  asio::awaitable<void> start_body();
   void spend_out(std::string& out);
   std::string outcome() const;
   void observe(const ledger::Tokens& used);
@@ -37,7 +39,7 @@ class Service::Run {
   Service& service_;
   Exchange& exchange_;
   Task task_;
-  Bill bill_;
+  Bill& bill_;
   std::shared_ptr<Inbox> inbox_;
   std::optional<AnswerResult> result_;
   std::vector<std::string> finish_reasons_;  // by choice

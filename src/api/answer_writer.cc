@@ -32,16 +32,8 @@ EventStream::EventStream(const AnswerHead& head, std::string_view object, bool i
                            "\"system_fingerprint\":{},\"choices\":[",
                            dump_json(head.id), object, head.created, dump_json(head.model),
                            dump_json(head.fingerprint))),
-      include_usage_(include_usage) {}
-
-std::string EventStream::chunk_of(std::string_view choice) const {
-  const std::string_view closing = include_usage_ ? "],\"usage\":null}\n\n" : "]}\n\n";
-  std::string out;
-  out.reserve(opening_.size() + choice.size() + closing.size());
-  out += opening_;
-  out += choice;
-  return out += closing;
-}
+      include_usage_(include_usage),
+      closing_(include_usage ? "],\"usage\":null}\n\n" : "]}\n\n") {}
 
 std::string EventStream::end(const AnswerResult& result) {
   std::string out;

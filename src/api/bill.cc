@@ -20,10 +20,10 @@ Bill::Bill(ledger::Ledger& ledger, Workers& workers, const Caller& caller, BillT
       terms_(std::move(terms)),
       prompt_{0, terms_.prompt_tokens, 0} {}
 
-boost::asio::awaitable<void> Bill::open() {
+void Bill::open() {
   if (!key_) {
     covered_ = std::numeric_limits<int64_t>::max();
-    co_return;
+    return;
   }
   const int64_t first =
       terms_.grows ? std::min(kFirstOutput, terms_.most_output) : terms_.most_output;
@@ -33,8 +33,7 @@ boost::asio::awaitable<void> Bill::open() {
                                     .model = terms_.model,
                                     .worst = {0, terms_.prompt_tokens, first},
                                     .all_or_nothing = !terms_.grows};
-  const auto hold =
-      co_await run_on(workers_, [this, &request] { return ledger_.open_hold(request); });
+  const std::optional<ledger::Hold> hold = ledger_.open_hold(request);
   if (!hold) throw insufficient_balance();
   covered_ = hold->covered_output;
 }
@@ -59,12 +58,8 @@ boost::asio::awaitable<bool> Bill::cover(int64_t output) {
   co_return output <= covered_;
 }
 
-boost::asio::awaitable<void> Bill::settle(const ledger::Tokens& used, const std::string& outcome) {
-  if (!key_) co_return;
-  co_await run_on(workers_, [this, &used, &outcome] {
-    ledger_.settle(terms_.request_id, used, outcome);
-    return true;
-  });
+void Bill::settle(const ledger::Tokens& used, const std::string& outcome) {
+  if (key_) ledger_.settle(terms_.request_id, used, outcome);
 }
 
 }  // namespace fathom::api

@@ -33,8 +33,8 @@ class Bill {
  public:
   Bill(ledger::Ledger& ledger, Workers& workers, const Caller& caller, BillTerms terms);
 
-  /// Throws ApiError 402 when the balance does not reach.
-  boost::asio::awaitable<void> open();
+  /// Throws ApiError 402 when the balance does not reach. Blocks on the ledger.
+  void open();
   /// What the cache had of the prompt, once it is known: until then all of it counts as missed.
   void know_prompt(const ledger::Tokens& prompt);
   /// cover(output) has something to do; otherwise `output` tokens in all may be given out.
@@ -46,8 +46,8 @@ class Bill {
   /// what was used.
   boost::asio::awaitable<bool> cover(int64_t output);
   int64_t covered() const { return covered_; }
-  /// Charges. To be called once for each open().
-  boost::asio::awaitable<void> settle(const ledger::Tokens& used, const std::string& outcome);
+  /// Charges. To be called once for each open(). Blocks on the ledger.
+  void settle(const ledger::Tokens& used, const std::string& outcome);
 
  private:
   /// What was used is noted this often, so that a server that dies leaves little uncharged.

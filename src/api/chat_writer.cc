@@ -48,7 +48,7 @@ class ChatStream final : public EventStream {
       begun_[event.choice] = true;
       out += chunk(choice(event.choice, {{"role", "assistant"}, {"content", ""}}));
     }
-    if (is_plain(event)) return out += chunk_of(plain_choice(event));
+    if (is_plain(event)) return out += plain_chunk(event);
     Json delta = Json::object();
     if (!event.reasoning.empty()) delta["reasoning_content"] = event.reasoning;
     if (!event.text.empty()) delta["content"] = event.text;
@@ -71,10 +71,16 @@ class ChatStream final : public EventStream {
     return !event.text.empty() && event.reasoning.empty() && event.calls.empty() &&
            event.logprobs.empty() && event.finish_reason.empty();
   }
-  static std::string plain_choice(const AnswerEvent& event) {
-    return "{\"index\":" + std::to_string(event.choice) +
-           ",\"delta\":{\"content\":" + dump_json(event.text) +
-           "},\"logprobs\":null,\"finish_reason\":null}";
+  std::string plain_chunk(const AnswerEvent& event) const {
+    std::string out;
+    out.reserve(opening().size() + event.text.size() + 128);
+    out += opening();
+    out += "{\"index\":";
+    out += std::to_string(event.choice);
+    out += ",\"delta\":{\"content\":";
+    append_json(out, event.text);
+    out += "},\"logprobs\":null,\"finish_reason\":null}";
+    return out += closing();
   }
 
   static Json choice(int index, Json delta, const std::vector<TextLogprob>& logprobs = {}) {

@@ -27,11 +27,12 @@ struct Service::Exchange {
   }
 };
 
-/// A request that the backend has taken, and how its answer is written.
+/// A request that the backend has taken, how its answer is written, and the money set aside for it.
 struct Service::Task {
   std::unique_ptr<Answer> answer;
   std::unique_ptr<AnswerWriter> writer;
   int64_t choices = 1;
+  std::unique_ptr<Bill> bill;
 };
 
 }  // namespace fathom::api

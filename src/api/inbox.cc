@@ -3,21 +3,24 @@
 #include <utility>
 
 #include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 namespace fathom::api {
 
 namespace asio = boost::asio;
 
+namespace {
+
+constexpr std::chrono::milliseconds kPause{1};
+
+}  // namespace
+
 void Wakeups::wake(std::shared_ptr<Inbox> inbox) {
-  bool first = false;
   {
     const std::lock_guard lock(mutex_);
-    first = waiting_.empty();
     waiting_.push_back(std::move(inbox));
+    if (std::exchange(under_way_, true)) return;
   }
-  if (first) asio::post(executor_, [self = shared_from_this()] { self->arrive(); });
+  asio::post(executor_, [self = shared_from_this()] { self->arrive(); });
 }
 
 void Wakeups::arrive() {
@@ -25,8 +28,15 @@ void Wakeups::arrive() {
   {
     const std::lock_guard lock(mutex_);
     woken.swap(waiting_);
+    if (woken.empty()) under_way_ = false;
   }
-  for (const auto& inbox : woken) inbox->wake();
+  if (woken.empty()) return;
+  for (const auto& inbox : woken) inbox->resume();
+  pause_.expires_after(kPause);
+  pause_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const std::shared_ptr<Wakeups> self = weak.lock();
+    if (!error && self) self->arrive();
+  });
 }
 
 Inbox::Inbox(std::shared_ptr<Wakeups> wakeups)
@@ -58,12 +68,36 @@ asio::awaitable<Inbox::Batch> Inbox::take(Clock::time_point until) {
     if (!batch_.empty()) co_return std::exchange(batch_, {});
     waiting_ = true;
   }
-  timer_.expires_at(until);
-  boost::system::error_code ignored;
-  co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  until_ = until;
+  if (!timer_runs_) watch_clock();
+  const auto wait = [this](Reader reader) { reader_.emplace(std::move(reader)); };
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(wait, asio::use_awaitable);
   const std::lock_guard lock(mutex_);
   waiting_ = false;
   co_return std::exchange(batch_, {});
+}
+
+void Inbox::resume() {
+  if (!reader_) return;
+  Reader reader = std::move(*reader_);
+  reader_.reset();
+  reader();
+}
+
+void Inbox::watch_clock() {
+  timer_runs_ = true;
+  timer_.expires_at(until_);
+  timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const std::shared_ptr<Inbox> self = weak.lock();
+    if (error || !self) return;
+    self->timer_runs_ = false;
+    if (!self->reader_) return;
+    if (Clock::now() >= self->until_) {
+      self->resume();
+    } else {
+      self->watch_clock();
+    }
+  });
 }
 
 }  // namespace fathom::api

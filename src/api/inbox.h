@@ -11,6 +11,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "api/backend.h"
 
@@ -19,11 +20,14 @@ namespace fathom::api {
 class Inbox;
 
 /// Wakes the readers of inboxes, on their thread. The engine fills many inboxes with each step;
-/// going to that thread costs more than what is done there, so one trip wakes all. Thread-safe.
+/// going to that thread costs more than what is done there, so one trip wakes all that it finds,
+/// and the next begins a millisecond later: then it finds those that the step filled meanwhile.
+/// Thread-safe.
 class Wakeups final : public std::enable_shared_from_this<Wakeups> {
  public:
   /// The executor must run on one thread, the readers'.
-  explicit Wakeups(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
+  explicit Wakeups(boost::asio::any_io_executor executor)
+      : executor_(std::move(executor)), pause_(executor_) {}
 
   void wake(std::shared_ptr<Inbox> inbox);
   const boost::asio::any_io_executor& executor() const { return executor_; }
@@ -32,8 +36,10 @@ class Wakeups final : public std::enable_shared_from_this<Wakeups> {
   void arrive();
 
   boost::asio::any_io_executor executor_;
-  std::mutex mutex_;
-  std::vector<std::shared_ptr<Inbox>> waiting_;  // not empty: a trip is under way
+  boost::asio::steady_timer pause_;
+  std::mutex mutex_;  // of what follows
+  std::vector<std::shared_ptr<Inbox>> waiting_;
+  bool under_way_ = false;
 };
 
 class Inbox final : public AnswerReceiver, public std::enable_shared_from_this<Inbox> {
@@ -45,6 +51,8 @@ class Inbox final : public AnswerReceiver, public std::enable_shared_from_this<I
   // From any thread.
   void push(AnswerEvent event) override;
   void close(AnswerResult result) override;
+  /// Has take() return soon, with nothing if nothing came.
+  void interrupt() { wakeups_->wake(shared_from_this()); }
 
   struct Batch {
     std::vector<AnswerEvent> events;
@@ -52,17 +60,26 @@ class Inbox final : public AnswerReceiver, public std::enable_shared_from_this<I
     bool empty() const { return events.empty() && !result; }
   };
 
-  // The reader's.
-  /// Waits for something to come, for wake(), or for `until`; what came may be nothing.
+  // The reader's. It stays until an answer's end: one that is left waiting is never freed.
+  /// Waits for something to come, for interrupt(), or for `until`; what came may be nothing.
   boost::asio::awaitable<Batch> take(Clock::time_point until);
-  void wake() { timer_.cancel(); }
+  void resume();
 
  private:
+  using Reader = boost::asio::async_result<boost::asio::use_awaitable_t<>, void()>::handler_type;
+
   void notify(std::unique_lock<std::mutex> lock);
+  void watch_clock();
 
   std::shared_ptr<Wakeups> wakeups_;
+  std::optional<Reader> reader_;  // that waits
+  Clock::time_point until_{};     // for so long
+  // Not set anew for each wait, which would cost more than all else: when it goes off too early, it
+  // is set to what is left.
   boost::asio::steady_timer timer_;
-  std::mutex mutex_;
+  bool timer_runs_ = false;
+
+  std::mutex mutex_;  // of what follows
   Batch batch_;
   bool waiting_ = false;
 };

@@ -1,6 +1,7 @@
 // A request's body as JSON, safe to walk.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include <nlohmann/json.hpp>
@@ -22,5 +23,7 @@ Json parse_json(std::string_view text);
 
 /// `value` as text that is valid UTF-8 whatever it holds.
 std::string dump_json(const Json& value);
+/// Appends dump_json(text) to `out`; fast for text that needs no escapes.
+void append_json(std::string& out, std::string_view text);
 
 }  // namespace fathom::api

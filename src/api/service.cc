@@ -328,14 +328,28 @@ asio::awaitable<void> Service::serve_page(Exchange& exchange) {
   co_await exchange.connection.send(response);
 }
 
+// On a worker, like what comes before it there: a second trip would cost more than it does.
+void Service::open_bill(const Exchange& exchange, const Caller& caller, Task& task) {
+  task.bill =
+      std::make_unique<Bill>(ledger_, workers_, caller,
+                             BillTerms{.request_id = exchange.record.id,
+                                       .model = options_.model,
+                                       .prompt_tokens = task.answer->prompt_tokens(),
+                                       .most_output = task.answer->max_tokens() * task.choices,
+                                       .grows = backend_.counts_tokens()});
+  task.bill->open();
+}
+
 asio::awaitable<Service::Task> Service::prepare_chat(Exchange& exchange, const Caller& caller) {
   const std::string text = std::move(exchange.request.body);
   co_return co_await run_on(workers_, [&] {
     const ChatRequest request = read_chat_request(parse_body(text), exchange.beta);
     check_model(request.generation.model);
     const RequestContext context{.id = exchange.record.id, .user = caller.user()};
-    return Task{backend_.chat(request, context), chat_writer(head(exchange), request),
-                request.generation.n};
+    Task task{backend_.chat(request, context), chat_writer(head(exchange), request),
+              request.generation.n, nullptr};
+    open_bill(exchange, caller, task);
+    return task;
   });
 }
 
@@ -344,7 +358,7 @@ asio::awaitable<void> Service::serve_chat(Exchange& exchange) {
   const Caller caller = co_await admit(exchange);
   const Access::Slot slot = access_.occupy(caller);
   Task task = co_await prepare_chat(exchange, caller);
-  co_await answer(exchange, caller, std::move(task));
+  co_await answer(exchange, std::move(task));
 }
 
 asio::awaitable<Service::Task> Service::prepare_completion(Exchange& exchange,
@@ -354,8 +368,10 @@ asio::awaitable<Service::Task> Service::prepare_completion(Exchange& exchange,
     const CompletionRequest request = read_completion_request(parse_body(text));
     check_model(request.generation.model);
     const RequestContext context{.id = exchange.record.id, .user = caller.user()};
-    return Task{backend_.complete(request, context), completion_writer(head(exchange), request),
-                request.generation.n};
+    Task task{backend_.complete(request, context), completion_writer(head(exchange), request),
+              request.generation.n, nullptr};
+    open_bill(exchange, caller, task);
+    return task;
   });
 }
 
@@ -369,7 +385,7 @@ asio::awaitable<void> Service::serve_completion(Exchange& exchange) {
   }
   const Access::Slot slot = access_.occupy(caller);
   Task task = co_await prepare_completion(exchange, caller);
-  co_await answer(exchange, caller, std::move(task));
+  co_await answer(exchange, std::move(task));
 }
 
 }  // namespace fathom::api

@@ -63,7 +63,8 @@ class Service {
   asio::awaitable<void> serve_completion(Exchange& exchange);
   asio::awaitable<Task> prepare_chat(Exchange& exchange, const Caller& caller);
   asio::awaitable<Task> prepare_completion(Exchange& exchange, const Caller& caller);
-  asio::awaitable<void> answer(Exchange& exchange, const Caller& caller, Task task);
+  void open_bill(const Exchange& exchange, const Caller& caller, Task& task);
+  asio::awaitable<void> answer(Exchange& exchange, Task task);
   asio::awaitable<void> reply(Exchange& exchange, const Json& body);
   asio::awaitable<void> reply_error(Exchange& exchange, const ApiError& error);
   asio::awaitable<Caller> admit(Exchange& exchange);
