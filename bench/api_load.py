@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The API under load: what the server itself costs, with the model's part taken out or told apart.
 
-    bench/api_load.py FATHOM SCRIPTED_SERVER [DIR] [--streams N] [--slow N] [--tokens N]
+    bench/api_load.py FATHOM SCRIPTED_SERVER [DIR] [--streams N] [--slow N] [--tokens N ...]
 
 SCRIPTED_SERVER (tests/e2e/api) has an engine that costs nothing, so it shows the server alone: the
 memory of a stream that waits, how late a token comes while N streams run, and a healthy client's
@@ -228,17 +228,18 @@ async def run_model(server, request, count):
     return good.count(False), firsts
 
 
-def model(arguments, server):
+def model(arguments, server, tokens):
     before, memory = server.seconds(), server.resident()
     began = time.perf_counter()
-    request = server.request("Once upon a time", max_tokens=arguments.tokens, temperature=1)
+    request = server.request("Once upon a time", max_tokens=tokens, temperature=1)
     errors, firsts = asyncio.run(run_model(server, request, arguments.streams))
     seconds = time.perf_counter() - began
     own, everything = server.own_share(before)
-    print(f"{arguments.streams} streams of {arguments.tokens} tokens from a model: {errors} errors, "
-          f"{arguments.streams * arguments.tokens / seconds:.0f} tokens/s, first token after "
-          f"{statistics.median(firsts):.2f} s at the median; the server itself {own:.2f} of "
-          f"{everything:.2f} s of processor time, {100 * own / everything:.1f}%; "
+    count = arguments.streams * tokens
+    print(f"{arguments.streams} streams of {tokens} tokens from a model: {errors} errors, "
+          f"{count / seconds:.0f} tokens/s, first token after {statistics.median(firsts):.2f} s at "
+          f"the median; the server itself {own:.2f} of {everything:.2f} s of processor time, "
+          f"{100 * own / everything:.1f}%, {1e6 * own / count:.1f} us a token; "
           f"{(server.resident() - memory) / 1e6:.0f} MB more")
 
 
@@ -249,7 +250,7 @@ def main():
     parser.add_argument("dir", nargs="?")
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--slow", type=int, default=2000)
-    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--tokens", type=int, nargs="+", default=[64, 256], help="of a stream")
     arguments = parser.parse_args()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -261,7 +262,8 @@ def main():
     command = lambda ledger: [arguments.fathom, "serve", *directory, "--ledger", ledger, "--port",
                               "0", "--no-disk-cache", "--max-waiting", "5000"]
     with Server(arguments, command) as server:
-        model(arguments, server)
+        for tokens in arguments.tokens:
+            model(arguments, server, tokens)
 
 
 if __name__ == "__main__":
