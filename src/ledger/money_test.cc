@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string_view>
+
 #include "base/error.h"
 #include "ledger/api_key.h"
 #include "ledger/prices.h"
@@ -71,6 +74,23 @@ TEST(ApiKey, IsRandomAndHashed) {
   EXPECT_TRUE(equal_in_constant_time("ab", "ab"));
   EXPECT_FALSE(equal_in_constant_time("ab", "ac"));
   EXPECT_FALSE(equal_in_constant_time("ab", "abc"));
+}
+
+// What the database's index compares are hashes. A guess one character away from a key is as far
+// from the stored hash as any other, so how long the comparison takes says nothing about a key.
+TEST(ApiKey, AGuessNearTheKeyIsNotNearItsHash) {
+  const std::string key = new_api_key();
+  const std::string hash = hash_api_key(key);
+  for (size_t at = 3; at < key.size(); ++at) {
+    for (const char digit : std::string_view("0123456789abcdef")) {
+      std::string guess = key;
+      guess[at] = digit;
+      if (guess == key) continue;
+      const std::string other = hash_api_key(guess);
+      const auto differs = std::mismatch(hash.begin(), hash.end(), other.begin()).first;
+      EXPECT_LT(differs - hash.begin(), 16) << guess;
+    }
+  }
 }
 
 TEST(Uuid, IsVersionFour) {

@@ -1,6 +1,7 @@
 // Starts servers for tests, each with a ledger of its own, and talks to them without any library.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -100,4 +101,17 @@ export async function events(response) {
     else throw new Error(`no event: ${JSON.stringify(block)}`);
   }
   return { data, comments, chunks: data.filter((d) => d !== '[DONE]').map((d) => JSON.parse(d)) };
+}
+
+/** Sends bytes as they are; returns all that comes back until the end or `ms`. */
+export function raw(server, bytes, ms = 3000) {
+  const { hostname, port } = new URL(server.url);
+  return new Promise((done) => {
+    let out = '';
+    const socket = net.connect(port, hostname, () => socket.write(bytes));
+    socket.setEncoding('latin1').on('data', (text) => (out += text));
+    const end = () => (socket.destroy(), done(out));
+    socket.on('close', end).on('error', end);
+    setTimeout(end, ms);
+  });
 }

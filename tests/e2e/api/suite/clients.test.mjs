@@ -149,6 +149,16 @@ test('@ai-sdk/deepseek', async (t) => {
     for await (const _ of streamed.partialObjectStream);
     assert.deepEqual(await streamed.object, { city: 'Rome', degrees: 30 });
   });
+  // It has no call for FIM.
+  await t.test('prefix', async () => {
+    const beta = createDeepSeek({ baseURL: `${server.url}/beta`, apiKey: key })('deepseek-chat');
+    const messages = [
+      { role: 'user', content: 'one two' },
+      { role: 'assistant', content: 'one', providerOptions: { deepseek: { prefix: true } } },
+    ];
+    assert.equal((await generateText({ model: beta, messages })).text, ' two');
+    assert.equal(await streamText({ model: beta, messages }).text, ' two');
+  });
   await t.test('while it waits, whole and streamed', async () => {
     const waiting = await waitingServer(t);
     const patient = createDeepSeek({ baseURL: waiting.url, apiKey: 'none' })('deepseek-chat');
@@ -164,6 +174,7 @@ test('@ai-sdk/deepseek', async (t) => {
   });
 });
 
+// It has no call for FIM, and of an assistant's message it sends no `prefix`.
 test('@langchain/deepseek', async (t) => {
   const { server, key } = await withKey(t);
   const model = new ChatDeepSeek({ model: 'deepseek-chat', apiKey: key, maxRetries: 0, configuration: { baseURL: server.url } });

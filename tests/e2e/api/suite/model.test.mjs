@@ -2,9 +2,14 @@
 // computes can show.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { account, chat, customer, fathom, post, scratch, start } from '../harness/server.mjs';
+import { fileURLToPath } from 'node:url';
+import { account, chat, customer, fathom, post, run, scratch, start } from '../harness/server.mjs';
+
+/** The published model's configuration. */
+const published = fileURLToPath(new URL('../../../../bench/configs/deepseek-v3-671b.json', import.meta.url));
 
 async function startModel(t, ...flags) {
   const ledger = join(scratch(t), 'ledger.db');
@@ -78,6 +83,16 @@ test('complaints about like servers', async (t) => {
     assert.equal(status, 503, JSON.stringify(body));
     assert.match(body.error.message, /needs? .*\d/);
   });
+});
+
+test('loading takes an hour: 40 GB of the published shapes are served before they were read', async (t) => {
+  const dir = join(scratch(t), 'large');
+  run('synth', published, dir, '--layers', '6', '--sparse');
+  const server = await start(t, fathom, ['serve', dir, '--mapped', '--allow-paging', '--no-disk-cache', '--port', '0', '--ledger', join(scratch(t), 'ledger.db')]);
+  assert.equal((await fetch(`${server.url}/ready`)).status, 200);
+  const status = readFileSync(`/proc/${server.child.pid}/status`, 'utf8');
+  const peak = Number(/VmHWM:\s*(\d+) kB/.exec(status)[1]) / 1e6;
+  assert.ok(peak < 4, `${peak} GB of memory were touched`);
 });
 
 test('/tokenize and fathom tokenize agree', async (t) => {

@@ -2,27 +2,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { request as httpsRequest } from 'node:https';
-import net from 'node:net';
 import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { account, chat, customer, events, post, run, say, scratch, startScripted } from '../harness/server.mjs';
+import { account, chat, customer, events, post, raw, run, say, scratch, startScripted } from '../harness/server.mjs';
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const get = (server, path, headers = {}) => fetch(server.url + path, { headers });
-
-/** Sends bytes as they are; returns all that comes back until the end or `ms`. */
-function raw(server, bytes, ms = 3000) {
-  const { hostname, port } = new URL(server.url);
-  return new Promise((done) => {
-    let out = '';
-    const socket = net.connect(port, hostname, () => socket.write(bytes));
-    socket.setEncoding('latin1').on('data', (text) => (out += text));
-    const end = () => (socket.destroy(), done(out));
-    socket.on('close', end).on('error', end);
-    setTimeout(end, ms);
-  });
-}
 
 test('without a key: loopback only, and no key asked', async (t) => {
   const server = await startScripted(t);
@@ -43,8 +29,8 @@ test('without a key: loopback only, and no key asked', async (t) => {
   assert.equal((await get(server, '/models')).status, 401);
 });
 
-test('errors: 401, 402, 404, 405, 429, 503, and bodies that are no request', async (t) => {
-  const server = await startScripted(t, { '--key-concurrency': 1, '--max-body': 100_000 });
+test('errors: 401, 402, 404, 405, 429, 500, 503', async (t) => {
+  const server = await startScripted(t, { '--key-concurrency': 1 });
   const key = customer(server.ledger, 'ann', { paid: '1' });
   const body = async (response) => ({ status: response.status, error: (await response.json()).error });
 
@@ -60,28 +46,10 @@ test('errors: 401, 402, 404, 405, 429, 503, and bodies that are no request', asy
   assert.equal((await post(server, '/chat/completions', say('x'), { key: poor })).status, 401);
 
   assert.equal((await body(await get(server, '/nothing'))).status, 404);
-  assert.equal((await body(await get(server, '/../../etc/passwd'))).status, 404);
-  assert.equal((await body(await get(server, '/%2e%2e/%2e%2e/etc/passwd'))).status, 404);
-  assert.match(await raw(server, 'GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 404 /);
   const wrong = await fetch(`${server.url}/chat/completions`, { method: 'DELETE' });
   assert.equal(wrong.headers.get('allow'), 'GET, HEAD, POST');
   assert.equal((await body(wrong)).status, 405);
   assert.equal((await body(await get(server, '/chat/completions'))).status, 405);
-
-  for (const [text, message] of [
-    ['', /Failed to parse the request body as JSON/], ['{"a":', /line 1, column/], ['[]', /expected an object/],
-    ['['.repeat(100_000 / 2), /nested deeper than 100 levels/], ['{"a":1e999}', /out of range/],
-  ]) {
-    const got = await body(await post(server, '/chat/completions', text, { key }));
-    assert.equal(got.status, 400, text.slice(0, 20));
-    assert.match(got.error.message, message);
-  }
-  const invalid = await fetch(`${server.url}/chat/completions`, { method: 'POST', body: Buffer.from([0x7b, 0xff, 0x7d]), headers: { Authorization: `Bearer ${key}` } });
-  assert.match((await body(invalid)).error.message, /not valid UTF-8/);
-  const large = await body(await post(server, '/chat/completions', say('x'.repeat(100_001)), { key }));
-  assert.equal(large.status, 413);
-  const manyKeys = `{${[...Array(2000).keys()].map((i) => `"k${i}":1`).join()}}`;
-  assert.match((await body(await post(server, '/chat/completions', manyKeys, { key }))).error.message, /more than 1024 keys/);
 
   const slow = post(server, '/chat/completions', say('[[wait 400]]x'), { key });
   await sleep(100);
@@ -92,30 +60,6 @@ test('errors: 401, 402, 404, 405, 429, 503, and bodies that are no request', asy
   assert.equal((await body(full)).status, 503);
   const failed = await body(await post(server, '/chat/completions', say('[[fail]]abcdef'), { key }));
   assert.deepEqual(failed, { status: 500, error: { message: 'Internal server error', type: 'server_error', param: null, code: 'server_error' } });
-});
-
-test('what is no HTTP gets a JSON error, too', async (t) => {
-  const server = await startScripted(t);
-  for (const [bytes, status] of [
-    ['hello\r\n\r\n', 400], ['GET / HTTP/3.0\r\n\r\n', 400],
-    [`GET / HTTP/1.1\r\nX: ${'y'.repeat(40_000)}\r\n\r\n`, 431],
-    ['POST /tokenize HTTP/1.1\r\nContent-Length: -1\r\n\r\n', 400],
-    ['POST /tokenize HTTP/1.1\r\nContent-Length: 100000000\r\n\r\n', 413],
-    ['POST /tokenize HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n', 400],
-  ]) {
-    const out = await raw(server, bytes);
-    assert.match(out, new RegExp(`^HTTP/1\\.1 ${status} `), bytes.slice(0, 40));
-    assert.ok(JSON.parse(out.slice(out.indexOf('\r\n\r\n') + 4)).error.message);
-  }
-  // 100 MB in chunks, whose sum nobody announced.
-  const chunk = `100000\r\n${'x'.repeat(1 << 20)}\r\n`;
-  const flood = await raw(server, `POST /tokenize HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(100)}0\r\n\r\n`, 20_000);
-  assert.match(flood, /^HTTP\/1\.1 413 /);
-  const stops = await (await post(server, '/chat/completions', say('x', { stop: [...Array(10_000).keys()].map(String) }))).json();
-  assert.match(stops.error.message, /10000 strings, expected at most 16/);
-  const pipelined = 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n';
-  const out = await raw(server, pipelined + pipelined + pipelined.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
-  assert.equal(out.match(/HTTP\/1\.1 200 /g).length, 3);
 });
 
 test('balance: two decimals, granted first, each request charged to the unit', async (t) => {
