@@ -1,7 +1,6 @@
 #include "weights/weight_mover.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -23,22 +22,16 @@ uint64_t panels_bytes(const WeightView& w) {
   return packed_bytes(w.rows, w.cols * static_cast<int64_t>(dtype_size(w.dtype)));
 }
 
-// Of a mapping; a tensor that lies elsewhere is in memory already.
-void fetch(const WeightView& w) {
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto address = reinterpret_cast<uintptr_t>(w.data);
-  const uintptr_t begin = address / page * page;
-  madvise(reinterpret_cast<void*>(begin), address + w.bytes() - begin, MADV_WILLNEED);
-}
-
 }  // namespace
 
 WeightMover::Pass::Pass(WeightMover& mover) : lock_(mover.in_use_) { mover.adopt(); }
 
 WeightMover::WeightMover(ModelWeights& weights, const Kernels& kernels)
-    : checkpoint_(weights.checkpoint()), kernels_(kernels), started_(now()) {
-  list(weights);
-  for (const Matrix& m : matrices_) total_bytes_ += panels_bytes(m.from);
+    : checkpoint_(weights.checkpoint()),
+      kernels_(kernels),
+      matrices_(product_matrices(weights)),
+      started_(now()) {
+  for (const ProductMatrix& m : matrices_) total_bytes_ += panels_bytes(m.from);
   region_ = HugeRegion(total_bytes_);
   status_.total_bytes = total_bytes_;
   thread_ = std::thread([this] { work(); });
@@ -49,49 +42,13 @@ WeightMover::~WeightMover() {
   thread_.join();
 }
 
-// In the order in which they matter: what every token reads, then the experts.
-void WeightMover::list(ModelWeights& weights) {
-  const auto every_layer = [&](const auto& visit) {
-    for (LayerWeights& layer : weights.layers) visit(layer);
-    for (MtpWeights& mtp : weights.mtp) visit(mtp.layer);
-  };
-  const auto mlp = [&](MlpWeights& w) {
-    add(w.gate);
-    add(w.up);
-    add(w.down);
-  };
-  every_layer([&](LayerWeights& layer) {
-    AttentionWeights& a = layer.attention;
-    for (WeightView* view : {&a.q_proj, &a.q_a, &a.q_b, &a.kv_a, &a.o}) add(*view);
-    if (layer.mlp) mlp(*layer.mlp);
-    if (layer.moe) add(layer.moe->router);
-    if (layer.moe && layer.moe->shared) mlp(*layer.moe->shared);
-  });
-  add(weights.head);
-  for (MtpWeights& mtp : weights.mtp) {
-    add(mtp.eh_proj);
-    add(mtp.head);
-  }
-  every_layer([&](LayerWeights& layer) {
-    if (!layer.moe) return;
-    for (MlpWeights& expert : layer.moe->experts) mlp(expert);
-  });
-}
-
-void WeightMover::add(WeightView& view) {
-  if (!view) return;
-  const auto [place, added] = places_.emplace(view.data, matrices_.size());
-  if (added) matrices_.push_back({{}, view});
-  matrices_[place->second].views.push_back(&view);
-}
-
 void WeightMover::work() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
   spdlog::info("weights: moving {:.2f} GB from the mapped files into huge pages",
                static_cast<double>(total_bytes_) / 1e9);
-  for (const Matrix& matrix : matrices_) {
+  for (const ProductMatrix& matrix : matrices_) {
     // While this one is packed the disk fetches the next, all of it at once.
-    if (&matrix != &matrices_.back()) fetch((&matrix + 1)->from);
+    if (&matrix != &matrices_.back()) fetch_ahead((&matrix + 1)->from);
     const WeightView packed = pack(matrix);
     if (stop_) return;
     {
@@ -110,7 +67,7 @@ void WeightMover::work() {
   spdlog::info("weights: moved in {:.1f} s", status_.seconds);
 }
 
-WeightView WeightMover::pack(const Matrix& matrix) {
+WeightView WeightMover::pack(const ProductMatrix& matrix) {
   WeightView packed = matrix.from;
   std::byte* to = region_.data() + used_;
   used_ += panels_bytes(matrix.from);
@@ -143,17 +100,17 @@ void WeightMover::settle(uint64_t most_pending) {
       adopt();
       in_use_.unlock();
     }
-    std::vector<const Matrix*> adopted;
+    std::vector<const ProductMatrix*> adopted;
     {
       const std::lock_guard lock(mutex_);
       adopted.swap(adopted_);
     }
-    for (const Matrix* m : adopted) {
+    for (const ProductMatrix* m : adopted) {
       if (m->from.bytes() >= kWorthReleasing) checkpoint_.release(m->from.data, m->from.bytes());
     }
     {
       const std::lock_guard lock(mutex_);
-      for (const Matrix* m : adopted) pending_bytes_ -= panels_bytes(m->from);
+      for (const ProductMatrix* m : adopted) pending_bytes_ -= panels_bytes(m->from);
       if (pending_bytes_ <= most_pending || stop_) return;
     }
     std::this_thread::sleep_for(kPoll);

@@ -11,13 +11,13 @@
 #include <cstdint>
 #include <mutex>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "kernels/ops.h"
 #include "tensor/huge_region.h"
 #include "weights/model_weights.h"
+#include "weights/product_matrices.h"
 
 namespace fathom {
 
@@ -30,10 +30,10 @@ struct WeightMoveStatus {
 
 class WeightMover {
  public:
-  /// Begins to move every matrix but the embedding, whose rows are looked up, and kv_b, of which
-  /// attention has a copy of its own. `weights` must outlive this and stay in place. Memory in use
-  /// grows by at most kPending bytes over what the mapping took: a matrix that has been moved
-  /// leaves the page cache. Throws Error(kResource) where there is no address space.
+  /// Begins to move every product's matrix (weights/product_matrices.h). `weights` must outlive
+  /// this and stay in place. Memory in use grows by at most kPending bytes over what the mapping
+  /// took: a matrix that has been moved leaves the page cache. Throws Error(kResource) where there
+  /// is no address space.
   WeightMover(ModelWeights& weights, const Kernels& kernels);
   /// Stops where it is. Views into the panels must not be used any more.
   ~WeightMover();
@@ -58,23 +58,14 @@ class WeightMover {
   static constexpr uint64_t kPending = uint64_t{256} << 20;
 
  private:
-  // Views of one matrix: the head may also be the MTP layer's.
-  struct Matrix {
-    std::vector<WeightView*> views;
-    WeightView from;
-  };
-
-  void list(ModelWeights& weights);
-  void add(WeightView& view);
   void work();
-  WeightView pack(const Matrix& matrix);
+  WeightView pack(const ProductMatrix& matrix);
   void adopt();
   void settle(uint64_t most_pending);
 
   const Checkpoint& checkpoint_;
   const Kernels& kernels_;
-  std::vector<Matrix> matrices_;
-  std::unordered_map<const void*, size_t> places_;  // of each matrix in matrices_
+  std::vector<ProductMatrix> matrices_;
   uint64_t total_bytes_ = 0;
   HugeRegion region_;
   size_t used_ = 0;
@@ -82,9 +73,9 @@ class WeightMover {
   std::mutex in_use_;         // held during a pass, and while views change
   mutable std::mutex mutex_;  // of what follows
   mutable std::condition_variable done_;
-  std::vector<std::pair<const Matrix*, WeightView>> ready_;
-  std::vector<const Matrix*> adopted_;  // their old place may go
-  uint64_t pending_bytes_ = 0;          // moved, and still in their old place too
+  std::vector<std::pair<const ProductMatrix*, WeightView>> ready_;
+  std::vector<const ProductMatrix*> adopted_;  // their old place may go
+  uint64_t pending_bytes_ = 0;                 // moved, and still in their old place too
   WeightMoveStatus status_;
   double started_;
 
