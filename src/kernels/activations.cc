@@ -26,6 +26,18 @@ const std::array<uint16_t, 256>& widened_codes() {
   return table;
 }
 
+void fill_int8(const Kernels& kernels, const Int8Rows& rows, std::span<const float> x,
+               int64_t row) {
+  const auto size = static_cast<int64_t>(x.size());
+  for (int64_t begin = 0; begin < size; begin += kScaleBlock) {
+    const int64_t block = begin / kScaleBlock, count = std::min(kScaleBlock, size - begin);
+    // An ActivationBuffer's own memory, as in fill_row.
+    const_cast<Int8Scale&>(rows.scale(row, block)) =
+        kernels.quantize_int8(x.subspan(static_cast<size_t>(begin), static_cast<size_t>(count)),
+                              const_cast<int8_t*>(rows.at(row, block)));
+  }
+}
+
 }  // namespace
 
 Activations Activations::part(int64_t first, int64_t count, int64_t cols) const {
@@ -38,6 +50,9 @@ Activations Activations::part(int64_t first, int64_t count, int64_t cols) const 
     result.codes = codes.rows_from(first, count).cols_from(0, cols);
     result.scales = scales.rows_from(first, count).cols_from(0, ceil_div(cols, kScaleBlock));
   }
+  if (int8.codes) {
+    result.int8 = {int8.at(first, 0), int8.scales + first, int8.block_rows};
+  }
   return result;
 }
 
@@ -48,6 +63,11 @@ Activations ActivationBuffer::reserve(Numerics numerics, Mat<const float> x) {
   if (numerics == Numerics::kExact) return result;
   const int64_t blocks = ceil_div(x.cols, kScaleBlock);
   const int64_t stride = x.rows * kScaleBlock;
+  if (numerics == Numerics::kInt8) {
+    result.int8 = {grow<int8_t>(int8_codes_, blocks * stride),
+                   grow<Int8Scale>(int8_scales_, blocks * x.rows), x.rows};
+    return result;
+  }
   result.bf16 = {grow<uint16_t>(bf16_, blocks * stride), stride};
   if (numerics == Numerics::kW8A8) {
     result.codes = {grow<uint8_t>(codes_, x.rows * x.cols), x.rows, x.cols};
@@ -59,6 +79,7 @@ Activations ActivationBuffer::reserve(Numerics numerics, Mat<const float> x) {
 void fill_row(const Kernels& kernels, const Activations& view, int64_t row) {
   if (view.numerics == Numerics::kExact) return;
   const std::span<const float> x = view.f32.row_span(row);
+  if (view.numerics == Numerics::kInt8) return fill_int8(kernels, view.int8, x, row);
   uint8_t* codes = nullptr;
   if (view.numerics == Numerics::kW8A8) {
     // The memory is an ActivationBuffer's own, const in the view for those who multiply by it.

@@ -20,6 +20,8 @@ class ActivationBuffer {
   Buffer bf16_;
   Buffer codes_;
   Buffer scales_;
+  Buffer int8_codes_;
+  Buffer int8_scales_;
 };
 
 /// Rounds or quantizes one row of what ActivationBuffer::reserve() returned, or of a part of it.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/int8.h"
 #include "kernels/numerics.h"
 #include "kernels/panel.h"
 #include "tensor/mat_view.h"
@@ -42,6 +43,7 @@ struct Activations {
   BlockedRows bf16;                // native: f32 rounded to BF16; w8a8: the codes, widened
   Mat<const uint8_t> codes;        // w8a8: E4M3
   Mat<const float> scales;         // w8a8: [rows, ceil(cols / 128)]
+  Int8Rows int8;                   // int8: what weights of INT8 take
   std::span<const int32_t> index;  // if not empty: a product's row i is row index[i] of the above
 
   int64_t rows() const { return index.empty() ? f32.rows : static_cast<int64_t>(index.size()); }
@@ -79,9 +81,13 @@ struct Kernels {
   /// 448.
   void (*round_bf16)(std::span<const float> x, uint16_t* out);
   void (*quantize_e4m3)(std::span<const float> x, uint8_t* codes, float* scales);
+  /// One block of up to kScaleBlock values: kScaleBlock codes, zeros after the last, scale = max /
+  /// 127 (kernels/int8.h). The same bits from every set.
+  Int8Scale (*quantize_int8)(std::span<const float> x, int8_t* codes);
 
   /// y[r, n - first] = sum over k of x[r, k] * w[n, k] for n in [first, last): K in blocks of 128
-  /// in order, each block's sum times its scale. `first` is a multiple of kPanelRows.
+  /// in order, each block's sum times its scale. `first` is a multiple of kPanelRows. Weights of
+  /// INT8 take activations of Numerics::kInt8, and give the same bits from every set.
   void (*linear)(const Activations& x, const WeightView& w, int64_t first, int64_t last,
                  Mat<float> y);
 

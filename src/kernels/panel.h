@@ -1,7 +1,7 @@
 // The layout in which weights stream fastest.
 //
 // A matrix [rows, cols] is cut into panels of 64 rows. A panel holds, for each group of 4 bytes
-// along the row (4 columns of FP8 or INT8, 2 of BF16, 1 of F32), that group of all its 64 rows: 256
+// along the row (4 columns of FP8, 2 of BF16, 1 of F32), that group of all its 64 rows: 256
 // bytes. Rows past the last and bytes past the row's end are zero. In FP8 each 16 bytes (4 rows)
 // are regrouped as the rows' first halves, then their second halves, so that one interleave widens
 // them to pairs of BF16.

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "kernels/avx2/int8.h"
 #include "kernels/avx2/table.h"
 #include "kernels/avx2/vectors.h"
 #include "kernels/panel.h"
@@ -231,6 +232,7 @@ void panel_product(const Input& in, const WeightView& w, int64_t first, float* t
 
 void linear(const Activations& x, const WeightView& w, int64_t first, int64_t last, Mat<float> y) {
   FATHOM_CHECK(first % kPanelRows == 0);
+  if (w.dtype == DType::kI8) return int8_linear(x, w, first, last, y);
   const bool quantized = x.numerics == Numerics::kW8A8 && w.dtype == DType::kF8E4M3;
   const bool floats = w.dtype == DType::kF32 || (!quantized && x.numerics != Numerics::kNative);
   const Input in{x, floats, quantized};

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/avx512/int8.h"
 #include "kernels/avx512/pack.h"
 #include "kernels/avx512/rows.h"
 #include "kernels/avx512/table.h"
@@ -359,6 +360,7 @@ void panel_product(const Rows& rows, bool floats, const WeightView& w, int64_t f
 
 void linear(const Activations& x, const WeightView& w, int64_t first, int64_t last, Mat<float> y) {
   FATHOM_CHECK(first % kPanelRows == 0);
+  if (w.dtype == DType::kI8) return int8_linear(x, w, first, last, y);
   const bool floats = takes_floats(x, w);
   if (!floats && w.layout == WeightLayout::kPanels && x.rows() <= kStreamedRows) {
     return few_rows(x, w, first, last, y);

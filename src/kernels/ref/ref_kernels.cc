@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/ops.h"
+#include "kernels/ref/int8.h"
 #include "kernels/ref/weight_row.h"
 #include "tensor/float_formats.h"
 
@@ -46,6 +47,7 @@ void read_activations(const Activations& x, DType weights, int64_t row, int64_t 
 }
 
 void linear(const Activations& x, const WeightView& w, int64_t first, int64_t last, Mat<float> y) {
+  if (w.dtype == DType::kI8) return ref::int8_linear(x, w, first, last, y);
   const bool quantized = x.numerics == Numerics::kW8A8 && w.dtype == DType::kF8E4M3;
   std::vector<double> sums(static_cast<size_t>(x.rows() * (last - first)), 0.0);
   double activations[kScaleBlock];
@@ -186,8 +188,9 @@ void attend(const AttendArgs& args, int64_t first, int64_t last, const AttendSta
   }
 }
 
-constexpr Kernels kRef = {"ref",    round_bf16, quantize_e4m3, linear, pack_panel,
-                          rms_norm, swiglu,     rope,          attend, merge};
+constexpr Kernels kRef = {"ref",  round_bf16, quantize_e4m3, ref::quantize_int8,
+                          linear, pack_panel, rms_norm,      swiglu,
+                          rope,   attend,     merge};
 
 }  // namespace
 
