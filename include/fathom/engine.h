@@ -36,7 +36,7 @@ class FATHOM_EXPORT Error : public std::runtime_error {
 };
 
 struct EngineOptions {
-  std::string numerics = "native";  ///< "native", "exact" or "w8a8"
+  std::string numerics = "native";  ///< "native", "exact", "w8a8" or "int8"
   int threads = 0;                  ///< 0: all processors
   /// Bytes of memory for the latent KV of all requests and of the context cache: 0 for as much as
   /// one request of the model's full context needs, and as much again.

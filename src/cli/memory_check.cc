@@ -24,7 +24,7 @@ MemoryNeed memory_need(const Checkpoint& checkpoint, Numerics numerics, int64_t 
   const ModelConfig& c = checkpoint.config();
   MemoryNeed need;
   for (const TensorView& tensor : checkpoint.tensors()) need.weights += tensor.bytes;
-  const size_t element = dtype_size(numerics == Numerics::kNative ? DType::kBF16 : DType::kF32);
+  const size_t element = dtype_size(cache_dtype(numerics));
   need.cache = static_cast<uint64_t>(context) * static_cast<uint64_t>(c.kv_latent_dim()) *
                static_cast<uint64_t>(c.num_hidden_layers + c.num_nextn_predict_layers) * element;
   return need;

@@ -7,12 +7,16 @@
 #include "base/error.h"
 #include "cli/default_model.h"
 #include "cli/memory_check.h"
+#include "cli/progress_bar.h"
 
 namespace fathom::cli {
 
 void add_model_options(CLI::App& command, ModelOptions& options) {
   command.add_option("DIR", options.dir, "Checkpoint directory (default: the embedded model)");
-  command.add_option("--numerics", options.numerics, "How to compute: native, exact, w8a8")
+  command
+      .add_option("--numerics", options.numerics,
+                  "How to compute: native, exact, w8a8; int8: faster and less exact, weights are "
+                  "regrouped before the first token")
       ->capture_default_str();
   command.add_option("--threads", options.threads, "Threads (default: all processors)")
       ->check(CLI::Range(1, 1024));
@@ -29,22 +33,31 @@ std::string model_dir(const ModelOptions& options) {
 std::unique_ptr<Transformer> open_model(const ModelOptions& options, int64_t context) {
   const auto numerics = parse_numerics(options.numerics);
   if (!numerics) {
-    fail(ErrorKind::kUsage, "--numerics {}: expected native, exact or w8a8", options.numerics);
+    fail(ErrorKind::kUsage, "--numerics {}: expected {}", options.numerics, numerics_names());
+  }
+  if (*numerics == Numerics::kInt8 && (options.mapped || options.allow_paging)) {
+    fail(ErrorKind::kUsage, "--numerics int8: regroups the weights in memory, so not with {}",
+         options.mapped ? "--mapped" : "--allow-paging");
   }
   Checkpoint checkpoint = Checkpoint::open(model_dir(options));
   const MemoryNeed need = memory_need(checkpoint, *numerics, context);
   const uint64_t available = memory_available();
   if (need.total() > available && !options.allow_paging) {
     fail(ErrorKind::kResource,
-         "{}: needs {} of memory ({} weights, {} cache for {} tokens), {} available; "
-         "--allow-paging runs it from disk",
+         "{}: needs {} of memory ({} weights, {} cache for {} tokens), {} available{}",
          checkpoint.dir(), format_bytes(need.total()), format_bytes(need.weights),
-         format_bytes(need.cache), context, format_bytes(available));
+         format_bytes(need.cache), context, format_bytes(available),
+         *numerics == Numerics::kInt8 ? "" : "; --allow-paging runs it from disk");
   }
   TransformerOptions how;
   how.numerics = *numerics;
   how.threads = options.threads;
   how.move_weights = !options.mapped && need.total() + WeightMover::kPending <= available;
+  if (how.numerics != Numerics::kInt8) {
+    return std::make_unique<Transformer>(ModelWeights::load(std::move(checkpoint)), how);
+  }
+  ProgressBar bar("regrouping weights as int8");
+  how.on_regroup = [&bar](uint64_t done, uint64_t total) { bar.update(done, total); };
   return std::make_unique<Transformer>(ModelWeights::load(std::move(checkpoint)), how);
 }
 

@@ -126,7 +126,7 @@ LocalEngineOptions local_options(const EngineOptions& options, const LanguageMod
 Transformer open(const std::string& dir, const EngineOptions& options) {
   const auto numerics = parse_numerics(options.numerics);
   if (!numerics) {
-    fail(ErrorKind::kUsage, "numerics: {}, expected native, exact or w8a8", options.numerics);
+    fail(ErrorKind::kUsage, "numerics: {}, expected {}", options.numerics, numerics_names());
   }
   TransformerOptions how;
   how.numerics = *numerics;

@@ -77,11 +77,11 @@ Mat<float> head_of(Mat<float> m, int64_t head, int64_t width) {
   return m.cols_from(head * width, width);
 }
 
-// What a head's weights take: the pass's numerics, but under w8a8, whose published inference
-// dequantizes these weights, unrounded.
+// What a head's weights take: BF16 where the cache is BF16, else unrounded, as the published w8a8
+// inference dequantizes these weights.
 Activations head_input(Pass& pass, Mat<const float> x, int thread) {
   const Numerics numerics =
-      pass.numerics() == Numerics::kNative ? Numerics::kNative : Numerics::kExact;
+      pass.cache().dtype == DType::kBF16 ? Numerics::kNative : Numerics::kExact;
   return pass.attention.head_in[static_cast<size_t>(thread)].prepare(pass.kernels(), numerics, x);
 }
 

@@ -166,7 +166,7 @@ std::string way_name(const testing::TestParamInfo<Way>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Ways, Invariance,
                          testing::Combine(testing::Values(Numerics::kNative, Numerics::kExact,
-                                                          Numerics::kW8A8),
+                                                          Numerics::kW8A8, Numerics::kInt8),
                                           testing::ValuesIn(fast_kernels())),
                          way_name);
 

@@ -34,7 +34,7 @@ Pass::Pass(const ModelConfig& config, const Kernels& kernels, Numerics numerics,
       kernels_(kernels),
       numerics_(numerics),
       pool_(pool),
-      cache_{numerics == Numerics::kNative ? DType::kBF16 : DType::kF32, config.kv_latent_dim(),
+      cache_{cache_dtype(numerics), config.kv_latent_dim(),
              config.num_hidden_layers + config.num_nextn_predict_layers},
       frequencies_(
           rope_frequencies(config.qk_rope_head_dim, config.rope_theta, yarn_params(config))),

@@ -57,7 +57,11 @@ struct Transformer::State {
       heads[layer] = AbsorbedWeights(pass.kernels(), kv_b, shape);
       weights.checkpoint().release(kv_b.data, kv_b.bytes());
     });
-    if (options.move_weights) mover.emplace(weights, pass.kernels());
+    if (options.numerics == Numerics::kInt8) {
+      int8.emplace(weights, pass.kernels(), pool, options.on_regroup);
+    } else if (options.move_weights) {
+      mover.emplace(weights, pass.kernels());
+    }
   }
 
   // The residual stream through one layer, in place.
@@ -184,6 +188,7 @@ struct Transformer::State {
   Pass pass;
   std::vector<AbsorbedWeights> heads;  // of each layer, MTP layers after the others
   ForwardObserver* observer = nullptr;
+  std::optional<Int8Weights> int8;
   std::optional<WeightMover> mover;  // after what it moves
 
   // Held over a pass: no weight moves meanwhile.
@@ -214,6 +219,10 @@ WeightMoveStatus Transformer::weight_move() const {
   if (state_->mover) return state_->mover->status();
   WeightMoveStatus status;
   status.finished = true;
+  if (state_->int8) {
+    status.total_bytes = status.moved_bytes = state_->int8->bytes();
+    status.seconds = state_->int8->seconds();
+  }
   return status;
 }
 void Transformer::await_weights() {

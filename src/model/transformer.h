@@ -8,6 +8,7 @@
 #include "model/observer.h"
 #include "model/op_profile.h"
 #include "tensor/buffer.h"
+#include "weights/int8_weights.h"
 #include "weights/model_weights.h"
 #include "weights/weight_mover.h"
 
@@ -20,6 +21,9 @@ struct TransformerOptions {
   /// Moves the weights out of the mapping meanwhile (weights/weight_mover.h): as much memory again
   /// as the page cache would take. False: they stay, for models larger than the memory.
   bool move_weights = false;
+  /// Numerics::kInt8 regroups the weights as the model is made (weights/int8_weights.h), in as much
+  /// memory again as the page cache would take, whatever move_weights says. Null: nobody watches.
+  RegroupProgress on_regroup = nullptr;
 };
 
 class Transformer : public LanguageModel {
@@ -34,7 +38,8 @@ class Transformer : public LanguageModel {
   StepOutput forward(std::span<const StepSequence> batch) override;
   StepOutput draft(std::span<const DraftSequence> batch) override;
 
-  /// How far the weights have moved; all zero and finished where they stay. From any thread.
+  /// How far the weights have moved; all zero and finished where they stay. Regrouped ones have
+  /// moved. From any thread.
   WeightMoveStatus weight_move() const;
   /// Waits for the end of it. Between passes.
   void await_weights();

@@ -100,6 +100,12 @@ class PublishedShape(Workspace):
 
 
 class BadInput(Workspace):
+    def test_int8_takes_no_mapped_weights(self):
+        for flag in ["--mapped", "--allow-paging"]:
+            result = run("generate", GOLDEN / "v3-tiny-fp8", "--ids", "1,2", "-n", "1",
+                         "--numerics", "int8", flag)
+            self.refused(result, 2, "--numerics int8", flag)
+
     def test_one_line_and_a_code(self):
         self.refused(run("inspect", self.dir), 5, str(self.dir), "config.json")
         self.refused(run("inspect", self.dir / "nowhere"), 5, "nowhere")
