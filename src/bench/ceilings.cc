@@ -56,6 +56,7 @@ CeilingRates Ceilings::measure(int threads) {
   rates.read_bytes = static_cast<double>(memory_.size()) / seconds;
   rates.bf16_flops = compute(loops.bf16, loops.bf16_flops);
   rates.f32_flops = compute(loops.f32, loops.f32_flops);
+  rates.int8_flops = compute(loops.int8, loops.int8_flops);
   return rates;
 }
 

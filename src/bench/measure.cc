@@ -71,8 +71,7 @@ class Steps {
 
   StepCost cost(int64_t experts_read) const {
     const std::vector<SequenceRows> rows(pages_.size(), {workload_.context, workload_.tokens, 1});
-    return step_cost(model_.config(), rows, experts_read,
-                     model_.numerics() == Numerics::kNative ? 2 : 4);
+    return step_cost(model_.config(), rows, experts_read, model_.numerics());
   }
 
   int64_t take_experts() { return experts_.take(); }
@@ -116,12 +115,14 @@ void add(CeilingRates& sum, const CeilingRates& rates, double factor) {
   sum.read_bytes += factor * rates.read_bytes;
   sum.bf16_flops += factor * rates.bf16_flops;
   sum.f32_flops += factor * rates.f32_flops;
+  sum.int8_flops += factor * rates.int8_flops;
 }
 
 void add(StepCost& sum, const StepCost& cost) {
   for (size_t i = 0; i < kOps; ++i) {
     sum.ops[i].bytes += cost.ops[i].bytes;
     sum.ops[i].flops += cost.ops[i].flops;
+    sum.ops[i].int8 += cost.ops[i].int8;
   }
 }
 
@@ -131,6 +132,7 @@ void average(Speed& speed, const OpProfile& profile) {
   for (size_t i = 0; i < kOps; ++i) {
     speed.cost.ops[i].bytes /= steps;
     speed.cost.ops[i].flops /= steps;
+    speed.cost.ops[i].int8 /= steps;
     speed.op_seconds[i] = profile.seconds[i] / steps;
     rest -= profile.seconds[i];
   }
@@ -165,7 +167,7 @@ Speed measure(Transformer& model, Ceilings& ceilings, const Workload& workload, 
     add(here, after, 0.5);
     speed.seconds += sampled;
     // Several steps' sum: each operation's bound side is the same in all of them.
-    speed.roof_seconds += costs.roof(here.read_bytes, here.bf16_flops);
+    speed.roof_seconds += costs.roof(here);
     add(speed.cost, costs);
     add(speed.ceilings, here, 1);
     samples += 1;

@@ -30,7 +30,7 @@ TEST_F(Measure, TimesAndCountsAreOfTheWorkload) {
     EXPECT_GT(speed.op_seconds[static_cast<size_t>(op)], 0) << op_name(op);
   }
   const std::vector<SequenceRows> rows(3, {70, 2, 1});
-  const StepCost expected = step_cost(model_.config(), rows, 0, 2);
+  const StepCost expected = step_cost(model_.config(), rows, 0, Numerics::kNative);
   const auto attend = static_cast<size_t>(Op::kAttend);
   EXPECT_DOUBLE_EQ(speed.cost.ops[attend].flops, expected.ops[attend].flops);
   const ModelConfig& c = model_.config();
@@ -50,6 +50,7 @@ TEST_F(Measure, CeilingsAreWithinReason) {
   EXPECT_GT(one.f32_flops, 1e8);
   EXPECT_LT(one.f32_flops, 1e12);
   EXPECT_GT(one.bf16_flops, 0.1 * one.f32_flops);
+  EXPECT_GT(one.int8_flops, 0.1 * one.f32_flops);
 }
 
 TEST_F(Measure, ReportHoldsWhatWasMeasured) {

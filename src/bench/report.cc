@@ -14,12 +14,17 @@ using Json = nlohmann::ordered_json;
 Json rates_json(const CeilingRates& rates) {
   return {{"read_bytes_per_second", rates.read_bytes},
           {"bf16_flops_per_second", rates.bf16_flops},
-          {"f32_flops_per_second", rates.f32_flops}};
+          {"f32_flops_per_second", rates.f32_flops},
+          {"int8_flops_per_second", rates.int8_flops}};
 }
 
-double op_roof(const Speed& speed, size_t op) {
-  const OpCost& cost = speed.cost.ops[op];
-  return std::max(cost.bytes / speed.ceilings.read_bytes, cost.flops / speed.ceilings.bf16_flops);
+double op_roof(const Speed& speed, size_t op) { return speed.cost.ops[op].roof(speed.ceilings); }
+
+double all_flops(const OpCost& cost) { return cost.flops + cost.int8; }
+
+// What arithmetic alone would reach, each kind at its own peak.
+double peak_flops(const OpCost& cost, const CeilingRates& rates) {
+  return all_flops(cost) / (cost.flops / rates.bf16_flops + cost.int8 / rates.int8_flops);
 }
 
 Json speed_json(const Setting& setting, const Speed& speed) {
@@ -31,7 +36,8 @@ Json speed_json(const Setting& setting, const Speed& speed) {
                    {"seconds", speed.op_seconds[i]},
                    {"roof_seconds", op_roof(speed, i)},
                    {"bytes", speed.cost.ops[i].bytes},
-                   {"flops", speed.cost.ops[i].flops}});
+                   {"flops", speed.cost.ops[i].flops},
+                   {"int8_flops", speed.cost.ops[i].int8}});
   }
   return {{"name", speed.workload.name},
           {"sequences", speed.workload.sequences},
@@ -43,19 +49,22 @@ Json speed_json(const Setting& setting, const Speed& speed) {
           {"tokens_per_second", speed.tokens_per_second()},
           {"bytes_per_token", total.bytes / tokens},
           {"flops_per_token", total.flops / tokens},
+          {"int8_flops_per_token", total.int8 / tokens},
           {"experts_read_per_step", speed.experts_read},
           {"ceilings", rates_json(speed.ceilings)},
           {"roof_step_seconds", speed.roof_seconds / static_cast<double>(speed.steps)},
           {"fraction_of_roof", speed.fraction()},
           {"fraction_of_read_bandwidth",
            total.bytes / speed.step_seconds() / speed.ceilings.read_bytes},
-          {"fraction_of_bf16_peak", total.flops / speed.step_seconds() / speed.ceilings.bf16_flops},
+          {"fraction_of_peak",
+           all_flops(total) / speed.step_seconds() / peak_flops(total, speed.ceilings)},
           {"ops", std::move(ops)}};
 }
 
 std::string rates_text(const CeilingRates& rates) {
-  return fmt::format("reads {:.1f} GB/s, BF16 {:.0f} GFLOP/s, F32 {:.0f} GFLOP/s",
-                     rates.read_bytes / 1e9, rates.bf16_flops / 1e9, rates.f32_flops / 1e9);
+  return fmt::format("reads {:.1f} GB/s, BF16 {:.0f}, F32 {:.0f}, INT8 {:.0f} GFLOP/s",
+                     rates.read_bytes / 1e9, rates.bf16_flops / 1e9, rates.f32_flops / 1e9,
+                     rates.int8_flops / 1e9);
 }
 
 }  // namespace
@@ -99,11 +108,11 @@ std::string speed_line(const Setting& setting, const Speed& speed) {
   const OpCost total = speed.cost.total();
   return fmt::format("{:<20}{:>10.1f}{:>10.1f}{:>11.2f}{:>12}{:>14}{:>8.0f}%{:>6.0f}%\n",
                      speed.workload.name, speed.tokens_per_second(), total.bytes / tokens / 1e6,
-                     total.flops / tokens / 1e9,
+                     all_flops(total) / tokens / 1e9,
                      fmt::format("{:.1f}/{:.1f}", total.bytes / speed.step_seconds() / 1e9,
                                  speed.ceilings.read_bytes / 1e9),
-                     fmt::format("{:.0f}/{:.0f}", total.flops / speed.step_seconds() / 1e9,
-                                 speed.ceilings.bf16_flops / 1e9),
+                     fmt::format("{:.0f}/{:.0f}", all_flops(total) / speed.step_seconds() / 1e9,
+                                 peak_flops(total, speed.ceilings) / 1e9),
                      100 * speed.fraction(), 100 * speed.processor_share(setting.threads));
 }
 
@@ -117,7 +126,7 @@ std::string profile_table(const Speed& speed) {
     table += fmt::format("  {:<18}{:>10.3f}{:>7.1f}%{:>10.3f}{:>9.1f}{:>10.0f}\n",
                          op_name(static_cast<Op>(i)), seconds * 1e3,
                          100 * seconds / speed.step_seconds(), op_roof(speed, i) * 1e3,
-                         cost.bytes / seconds / 1e9, cost.flops / seconds / 1e9);
+                         cost.bytes / seconds / 1e9, all_flops(cost) / seconds / 1e9);
   }
   return table;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/int8.h"
 #include "tensor/mat_view.h"
 
 namespace fathom::bench {
@@ -10,7 +11,8 @@ namespace {
 // Rows of activations against a [rows, cols] matrix that is read once.
 class Counter {
  public:
-  Counter(const ModelConfig& config, StepCost& cost) : config_(config), cost_(cost) {}
+  Counter(const ModelConfig& config, Numerics numerics, StepCost& cost)
+      : config_(config), int8_(numerics == Numerics::kInt8), cost_(cost) {}
 
   void product(Op op, int64_t out, int64_t in, int64_t activations, bool always_bf16 = false) {
     read(op, out, in, 1, always_bf16);
@@ -18,19 +20,28 @@ class Counter {
   }
   void read(Op op, int64_t out, int64_t in, int64_t matrices, bool always_bf16 = false) {
     double bytes = 2.0 * static_cast<double>(out * in);
-    if (config_.fp8 && !always_bf16) {
+    if (takes_int8(op)) {
+      bytes = static_cast<double>(out) * static_cast<double>(int8_panel_bytes(in)) / kPanelRows;
+    } else if (config_.fp8 && !always_bf16) {
       bytes = static_cast<double>(out * in +
                                   4 * ceil_div(out, kScaleBlock) * ceil_div(in, kScaleBlock));
     }
     at(op).bytes += bytes * static_cast<double>(matrices);
   }
   void multiply(Op op, int64_t out, int64_t in, int64_t activations) {
-    at(op).flops += 2.0 * static_cast<double>(out * in) * static_cast<double>(activations);
+    double& count = takes_int8(op) ? at(op).int8 : at(op).flops;
+    count += 2.0 * static_cast<double>(out * in) * static_cast<double>(activations);
+  }
+  // All products but those of attention over the cache and the router's.
+  bool takes_int8(Op op) const {
+    return int8_ && op != Op::kAbsorb && op != Op::kAttend && op != Op::kValues &&
+           op != Op::kRouter;
   }
   OpCost& at(Op op) { return cost_.ops[static_cast<size_t>(op)]; }
 
  private:
   const ModelConfig& config_;
+  const bool int8_;
   StepCost& cost_;
 };
 
@@ -62,22 +73,26 @@ OpCost StepCost::total() const {
   for (const OpCost& op : ops) {
     sum.bytes += op.bytes;
     sum.flops += op.flops;
+    sum.int8 += op.int8;
   }
   return sum;
 }
 
-double StepCost::roof(double bytes_per_second, double flops_per_second) const {
+double OpCost::roof(const CeilingRates& rates) const {
+  return std::max(bytes / rates.read_bytes, flops / rates.bf16_flops + int8 / rates.int8_flops);
+}
+
+double StepCost::roof(const CeilingRates& rates) const {
   double seconds = 0;
-  for (const OpCost& op : ops) {
-    seconds += std::max(op.bytes / bytes_per_second, op.flops / flops_per_second);
-  }
+  for (const OpCost& op : ops) seconds += op.roof(rates);
   return seconds;
 }
 
 StepCost step_cost(const ModelConfig& c, std::span<const SequenceRows> sequences,
-                   int64_t experts_read, int64_t cache_element) {
+                   int64_t experts_read, Numerics numerics) {
   StepCost cost;
-  Counter counter(c, cost);
+  const auto cache_element = static_cast<int64_t>(dtype_size(cache_dtype(numerics)));
+  Counter counter(c, numerics, cost);
   int64_t rows = 0, logit_rows = 0;
   for (const SequenceRows& s : sequences) {
     rows += s.rows;

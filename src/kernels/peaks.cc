@@ -6,7 +6,7 @@ namespace fathom {
 
 const PeakLoops& peak_loops() {
   const CpuFeatures& cpu = cpu_features();
-  return cpu.avx512 && cpu.avx512_bf16 ? avx512_peak_loops() : avx2_peak_loops();
+  return cpu.avx512 && cpu.avx512_bf16 && cpu.avx512_vnni ? avx512_peak_loops() : avx2_peak_loops();
 }
 
 }  // namespace fathom

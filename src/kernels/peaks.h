@@ -10,11 +10,15 @@ namespace fathom {
 
 /// Each returns something that depends on all it did, so that none of it can be left out.
 struct PeakLoops {
-  /// Multiply-adds in registers, `rounds` times `*_flops` operations (a multiply and an add are 2).
+  /// Multiply-adds in registers, `rounds` times `*_flops` operations (a multiply and an add are 2,
+  /// whole numbers too).
   float (*f32)(int64_t rounds);
   float (*bf16)(int64_t rounds);  ///< pairs of BF16 into F32; where the processor has none, f32
+  float (*int8)(
+      int64_t rounds);  ///< fours of INT8 into whole numbers; without VNNI, pairs of 16 bits
   int64_t f32_flops;
   int64_t bf16_flops;
+  int64_t int8_flops;
   /// Reads every byte once. The size is a multiple of 2048 bytes.
   uint64_t (*read)(std::span<const std::byte> memory);
 };

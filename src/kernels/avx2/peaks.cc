@@ -24,6 +24,26 @@ float f32_loop(int64_t rounds) {
   return total;
 }
 
+float int8_loop(int64_t rounds) {
+  volatile int32_t small = 0x00010001;
+  const __m256i a = _mm256_set1_epi32(small);
+  __m256i chains[kChains];
+  for (int c = 0; c < kChains; ++c) chains[c] = _mm256_set1_epi32(c);
+  for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 12
+    for (int c = 0; c < kChains; ++c) {
+      // Through the chain, or the product would be taken out of the loop.
+      chains[c] = _mm256_add_epi32(chains[c], _mm256_madd_epi16(_mm256_or_si256(a, chains[c]), a));
+    }
+  }
+  __m256i sum = _mm256_setzero_si256();
+  for (const __m256i& c : chains) sum = _mm256_add_epi32(sum, c);
+  int32_t lanes[8], total = 0;
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), sum);
+  for (int32_t lane : lanes) total ^= lane;
+  return static_cast<float>(total);
+}
+
 uint64_t read(std::span<const std::byte> memory) {
   __m256i sum[4] = {};
   const size_t quarter = memory.size() / 4;  // four streams at once: see the AVX-512 loop
@@ -46,7 +66,8 @@ uint64_t read(std::span<const std::byte> memory) {
 }  // namespace
 
 const PeakLoops& avx2_peak_loops() {
-  static constexpr PeakLoops kLoops = {f32_loop, f32_loop, kChains * 8 * 2, kChains * 8 * 2, read};
+  static constexpr PeakLoops kLoops = {
+      f32_loop, f32_loop, int8_loop, kChains * 8 * 2, kChains * 8 * 2, kChains * 16 * 2, read};
   return kLoops;
 }
 

@@ -44,6 +44,20 @@ float bf16_loop(int64_t rounds) {
   return sum_of(chains);
 }
 
+float int8_loop(int64_t rounds) {
+  volatile int32_t small = 0x01010101;
+  const __m512i a = _mm512_set1_epi32(small);
+  __m512i chains[kChains];
+  for (int c = 0; c < kChains; ++c) chains[c] = _mm512_set1_epi32(c);
+  for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 24
+    for (int c = 0; c < kChains; ++c) chains[c] = _mm512_dpbusd_epi32(chains[c], a, a);
+  }
+  __m512i sum = _mm512_setzero_si512();
+  for (const __m512i& c : chains) sum = _mm512_add_epi32(sum, c);
+  return static_cast<float>(_mm512_reduce_add_epi32(sum));
+}
+
 // NOTES: four streams at once: one alone is what a single prefetcher keeps up with, and got little
 // more than half as much on a busy machine.
 uint64_t read(std::span<const std::byte> memory) {
@@ -67,8 +81,8 @@ uint64_t read(std::span<const std::byte> memory) {
 }  // namespace
 
 const PeakLoops& avx512_peak_loops() {
-  static constexpr PeakLoops kLoops = {f32_loop, bf16_loop, kChains * 16 * 2, kChains * 32 * 2,
-                                       read};
+  static constexpr PeakLoops kLoops = {
+      f32_loop, bf16_loop, int8_loop, kChains * 16 * 2, kChains * 32 * 2, kChains * 64 * 2, read};
   return kLoops;
 }
 
