@@ -1,6 +1,7 @@
 #include "bench/ceilings.h"
 
 #include <atomic>
+#include <vector>
 
 #include "base/check.h"
 #include "kernels/peaks.h"
@@ -31,13 +32,22 @@ double timed(ThreadPool& pool, int threads, Clock clock, int64_t items, const Jo
 
 }  // namespace
 
-Ceilings::Ceilings(int threads, size_t memory, Clock clock)
-    : pool_(threads), memory_(memory), clock_(clock) {
+Ceilings::Ceilings(int threads, size_t memory, Clock clock, std::span<const std::byte> weights)
+    : pool_(threads), memory_(memory), clock_(clock), weights_(weights) {
   FATHOM_CHECK(memory > 0 && memory % kPiece == 0);
 }
 
 CeilingRates Ceilings::on_one_thread() { return measure(1); }
 CeilingRates Ceilings::on_all_threads() { return measure(pool_.threads()); }
+
+// Bytes per second of pieces that begin at piece_at(i).
+template <typename PieceAt>
+double Ceilings::read_speed(int threads, int64_t pieces, const PieceAt& piece_at) {
+  const double seconds = timed(pool_, threads, clock_, pieces, [&](int64_t i) {
+    return peak_loops().read(std::span(piece_at(i), kPiece));
+  });
+  return static_cast<double>(pieces) * kPiece / seconds;
+}
 
 CeilingRates Ceilings::measure(int threads) {
   const PeakLoops& loops = peak_loops();
@@ -48,12 +58,16 @@ CeilingRates Ceilings::measure(int threads) {
     return static_cast<double>(pieces * kPieceRounds * flops) / seconds;
   };
   CeilingRates rates;
-  const double seconds = timed(
-      pool_, threads, clock_, static_cast<int64_t>(memory_.size() / kPiece), [&](int64_t piece) {
-        return loops.read(std::span(memory_.data(), memory_.size())
-                              .subspan(static_cast<size_t>(piece) * kPiece, kPiece));
-      });
-  rates.read_bytes = static_cast<double>(memory_.size()) / seconds;
+  rates.read_bytes =
+      read_speed(threads, static_cast<int64_t>(memory_.size() / kPiece),
+                 [&](int64_t i) { return memory_.data() + static_cast<size_t>(i) * kPiece; });
+  if (weights_.size() > memory_.size()) {
+    std::vector<size_t> at(memory_.size() / kPiece / 4);
+    for (size_t& place : at) place = rng_.below(weights_.size() / kPiece) * kPiece;
+    rates.scattered_bytes = read_speed(threads, static_cast<int64_t>(at.size()), [&](int64_t i) {
+      return weights_.data() + at[static_cast<size_t>(i)];
+    });
+  }
   rates.bf16_flops = compute(loops.bf16, loops.bf16_flops);
   rates.f32_flops = compute(loops.f32, loops.f32_flops);
   rates.int8_flops = compute(loops.int8, loops.int8_flops);

@@ -113,6 +113,7 @@ class Steps {
 
 void add(CeilingRates& sum, const CeilingRates& rates, double factor) {
   sum.read_bytes += factor * rates.read_bytes;
+  sum.scattered_bytes += factor * rates.scattered_bytes;
   sum.bf16_flops += factor * rates.bf16_flops;
   sum.f32_flops += factor * rates.f32_flops;
   sum.int8_flops += factor * rates.int8_flops;

@@ -13,6 +13,7 @@ using Json = nlohmann::ordered_json;
 
 Json rates_json(const CeilingRates& rates) {
   return {{"read_bytes_per_second", rates.read_bytes},
+          {"scattered_bytes_per_second", rates.scattered_bytes},
           {"bf16_flops_per_second", rates.bf16_flops},
           {"f32_flops_per_second", rates.f32_flops},
           {"int8_flops_per_second", rates.int8_flops}};
@@ -62,9 +63,13 @@ Json speed_json(const Setting& setting, const Speed& speed) {
 }
 
 std::string rates_text(const CeilingRates& rates) {
-  return fmt::format("reads {:.1f} GB/s, BF16 {:.0f}, F32 {:.0f}, INT8 {:.0f} GFLOP/s",
-                     rates.read_bytes / 1e9, rates.bf16_flops / 1e9, rates.f32_flops / 1e9,
-                     rates.int8_flops / 1e9);
+  const std::string scattered =
+      rates.scattered_bytes > 0
+          ? fmt::format(" ({:.1f} all over the weights)", rates.scattered_bytes / 1e9)
+          : "";
+  return fmt::format("reads {:.1f} GB/s{}, BF16 {:.0f}, F32 {:.0f}, INT8 {:.0f} GFLOP/s",
+                     rates.read_bytes / 1e9, scattered, rates.bf16_flops / 1e9,
+                     rates.f32_flops / 1e9, rates.int8_flops / 1e9);
 }
 
 }  // namespace
@@ -99,18 +104,20 @@ std::string setting_text(const Setting& setting) {
 }
 
 std::string speed_header() {
-  return fmt::format("{:<20}{:>10}{:>10}{:>11}{:>12}{:>14}{:>9}{:>7}\n", "", "tokens/s", "MB/token",
-                     "GFLOP/tok", "of GB/s", "of GFLOP/s", "of roof", "CPUs");
+  return fmt::format("{:<20}{:>10}{:>10}{:>11}{:>12}{:>10}{:>14}{:>9}{:>7}\n", "", "tokens/s",
+                     "MB/token", "GFLOP/tok", "of GB/s", "all over", "of GFLOP/s", "of roof",
+                     "CPUs");
 }
 
 std::string speed_line(const Setting& setting, const Speed& speed) {
   const double tokens = static_cast<double>(speed.workload.sequences * speed.workload.tokens);
   const OpCost total = speed.cost.total();
-  return fmt::format("{:<20}{:>10.1f}{:>10.1f}{:>11.2f}{:>12}{:>14}{:>8.0f}%{:>6.0f}%\n",
+  return fmt::format("{:<20}{:>10.1f}{:>10.1f}{:>11.2f}{:>12}{:>10.1f}{:>14}{:>8.0f}%{:>6.0f}%\n",
                      speed.workload.name, speed.tokens_per_second(), total.bytes / tokens / 1e6,
                      all_flops(total) / tokens / 1e9,
                      fmt::format("{:.1f}/{:.1f}", total.bytes / speed.step_seconds() / 1e9,
                                  speed.ceilings.read_bytes / 1e9),
+                     speed.ceilings.scattered_bytes / 1e9,
                      fmt::format("{:.0f}/{:.0f}", all_flops(total) / speed.step_seconds() / 1e9,
                                  peak_flops(total, speed.ceilings) / 1e9),
                      100 * speed.fraction(), 100 * speed.processor_share(setting.threads));

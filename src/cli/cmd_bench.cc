@@ -76,7 +76,8 @@ void run(const Options& options) {
          model->threads());
   }
   bench::Ceilings ceilings(model->threads(), size_t{1} << 30,
-                           options.cpu_time ? bench::Clock::kProcessor : bench::Clock::kWall);
+                           options.cpu_time ? bench::Clock::kProcessor : bench::Clock::kWall,
+                           move.panels);
   const bench::Setting setting{
       model_dir(options.model), cpu_features().name,
       kernels().name,           std::string(numerics_name(model->numerics())),

@@ -63,6 +63,7 @@ void WeightMover::work() {
   const std::lock_guard lock(mutex_);
   status_.seconds = now() - started_;
   status_.finished = true;
+  status_.panels = {region_.data(), used_};
   done_.notify_all();
   spdlog::info("weights: moved in {:.1f} s", status_.seconds);
 }

@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -26,6 +27,7 @@ struct WeightMoveStatus {
   uint64_t moved_bytes = 0;  ///< of matrices that products read from their new place
   double seconds = 0;        ///< since the beginning; of the whole once finished
   bool finished = false;
+  std::span<const std::byte> panels;  ///< once finished: where all of them lie
 };
 
 class WeightMover {
