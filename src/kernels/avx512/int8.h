@@ -11,6 +11,15 @@ namespace {
 constexpr int64_t kInt8Groups = kScaleBlock / 4;     // of a block, 4 columns of 64 rows each
 constexpr int64_t kInt8GroupBytes = 4 * kPanelRows;  // of one of them
 
+/// Sums of whole numbers. NOTES: of its own type: an array of __m512i, whose elements are 64 bits
+/// to GCC 12, is written to memory after each vpdpbusd.
+using Sums16 = int32_t __attribute__((vector_size(64)));
+
+/// Adds to each lane its four codes of w, unsigned, times those of x.
+inline __attribute__((always_inline)) Sums16 add_fours(Sums16 sum, __m512i w, __m512i x) {
+  return (Sums16)_mm512_dpbusd_epi32((__m512i)sum, w, x);
+}
+
 /// Four codes of a row of x for every lane.
 inline __attribute__((always_inline)) __m512i four_codes(const int8_t* row, int64_t group) {
   return _mm512_set1_epi32(reinterpret_cast<const int32_t*>(row)[group]);

@@ -26,12 +26,13 @@ struct Advance {
 /// P panels against R rows.
 template <int R, int P>
 void advance(const Advance& a) {
-  __m512i sum[P][R][kVectors];
+  Sums16 sum[P][R][kVectors];
   const int8_t* x[R];
   for (int r = 0; r < R; ++r) x[r] = a.x[r];
 #pragma GCC unroll 24
   for (int i = 0; i < P * R * kVectors; ++i) {
-    sum[i / kVectors / R][i / kVectors % R][i % kVectors] = _mm512_load_si512(a.sums + i * 16);
+    sum[i / kVectors / R][i / kVectors % R][i % kVectors] =
+        (Sums16)_mm512_load_si512(a.sums + i * 16);
   }
   const uint8_t* weights = a.weights;
   const size_t panel_bytes = a.panel_bytes;
@@ -45,7 +46,7 @@ void advance(const Advance& a) {
         const __m512i w = _mm512_load_si512(at);
 #pragma GCC unroll 6
         for (int r = 0; r < R; ++r) {
-          sum[p][r][v] = _mm512_dpbusd_epi32(sum[p][r][v], w, four_codes(x[r], g));
+          sum[p][r][v] = add_fours(sum[p][r][v], w, four_codes(x[r], g));
         }
       }
     }
@@ -53,7 +54,8 @@ void advance(const Advance& a) {
   }
 #pragma GCC unroll 24
   for (int i = 0; i < P * R * kVectors; ++i) {
-    _mm512_store_si512(a.sums + i * 16, sum[i / kVectors / R][i / kVectors % R][i % kVectors]);
+    _mm512_store_si512(a.sums + i * 16,
+                       (__m512i)sum[i / kVectors / R][i / kVectors % R][i % kVectors]);
   }
 }
 

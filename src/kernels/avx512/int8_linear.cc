@@ -32,14 +32,14 @@ struct Tile {
 /// kLines: of `ahead`, fetched in each step.
 template <int R, int kLines>
 void multiply(const Tile& tile) {
-  __m512i sum[R][kVectors];
+  Sums16 sum[R][kVectors];
   const int8_t* x[R];
 #pragma GCC unroll 6
   for (int r = 0; r < R; ++r) {
     x[r] = tile.x[r];
     _mm_prefetch(x[r] + tile.next_x, _MM_HINT_T0);
     _mm_prefetch(x[r] + tile.next_x + kLine, _MM_HINT_T0);
-    const __m512i offset = _mm512_set1_epi32(tile.scales[r]->offset);
+    const auto offset = (Sums16)_mm512_set1_epi32(tile.scales[r]->offset);
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) sum[r][v] = offset;
   }
@@ -56,7 +56,7 @@ void multiply(const Tile& tile) {
     for (int r = 0; r < R; ++r) {
       const __m512i codes = four_codes(x[r], g);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm512_dpbusd_epi32(sum[r][v], w[v], codes);
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = add_fours(sum[r][v], w[v], codes);
     }
     weights += kInt8GroupBytes;
   }
@@ -66,7 +66,7 @@ void multiply(const Tile& tile) {
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r) {
       float* total = tile.total + r * kPanelFloats + v * 16;
-      _mm512_store_ps(total, add_scaled(_mm512_load_ps(total), sum[r][v], scale,
+      _mm512_store_ps(total, add_scaled(_mm512_load_ps(total), (__m512i)sum[r][v], scale,
                                         _mm512_set1_ps(tile.scales[r]->scale)));
     }
   }

@@ -47,14 +47,16 @@ float bf16_loop(int64_t rounds) {
 float int8_loop(int64_t rounds) {
   volatile int32_t small = 0x01010101;
   const __m512i a = _mm512_set1_epi32(small);
-  __m512i chains[kChains];
-  for (int c = 0; c < kChains; ++c) chains[c] = _mm512_set1_epi32(c);
+  using Lanes = int32_t __attribute__((vector_size(64)));  // see kernels/avx512/int8.h
+  Lanes chains[kChains];
+  for (int c = 0; c < kChains; ++c) chains[c] = (Lanes)_mm512_set1_epi32(c);
   for (int64_t i = 0; i < rounds; ++i) {
 #pragma GCC unroll 24
-    for (int c = 0; c < kChains; ++c) chains[c] = _mm512_dpbusd_epi32(chains[c], a, a);
+    for (int c = 0; c < kChains; ++c)
+      chains[c] = (Lanes)_mm512_dpbusd_epi32((__m512i)chains[c], a, a);
   }
   __m512i sum = _mm512_setzero_si512();
-  for (const __m512i& c : chains) sum = _mm512_add_epi32(sum, c);
+  for (const Lanes& c : chains) sum = _mm512_add_epi32(sum, (__m512i)c);
   return static_cast<float>(_mm512_reduce_add_epi32(sum));
 }
 
