@@ -222,6 +222,7 @@ WeightMoveStatus Transformer::weight_move() const {
   if (state_->int8) {
     status.total_bytes = status.moved_bytes = state_->int8->bytes();
     status.seconds = state_->int8->seconds();
+    status.panels = state_->int8->panels();
   }
   return status;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 
 #include "base/thread_pool.h"
 #include "kernels/ops.h"
@@ -25,6 +26,7 @@ class Int8Weights {
               const RegroupProgress& progress);
 
   uint64_t bytes() const { return region_.size(); }
+  std::span<const std::byte> panels() const { return {region_.data(), region_.size()}; }
   double seconds() const { return seconds_; }
 
  private:
