@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <fstream>
 
@@ -11,6 +10,7 @@
 #include "checkpoint/safetensors_file.h"
 #include "kernels/activations.h"
 #include "model/capture.h"
+#include "model/relative_error.h"
 #include "model/transformer.h"
 
 namespace fathom {
@@ -36,15 +36,6 @@ std::vector<Prompt> read_prompts(const std::string& dir) {
     prompts.push_back({entry["id"], entry["tokens"], entry["greedy_24"]});
   }
   return prompts;
-}
-
-double relative_l2(std::span<const float> got, std::span<const float> want) {
-  double difference = 0, norm = 0;
-  for (size_t i = 0; i < want.size(); ++i) {
-    difference += std::pow(static_cast<double>(got[i]) - want[i], 2);
-    norm += std::pow(static_cast<double>(want[i]), 2);
-  }
-  return std::sqrt(difference / norm);
 }
 
 void expect_equal(const NamedArray& got, const TensorView& want, double bound) {

@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "checkpoint/safetensors_file.h"
 #include "model/capture.h"
+#include "model/relative_error.h"
 #include "model/transformer.h"
 
 namespace fathom {
@@ -27,15 +28,6 @@ std::vector<float> logits_of(Transformer& model, std::span<const int32_t> tokens
   std::vector<float> logits(array.data.size() / sizeof(float));
   std::memcpy(logits.data(), array.data.data(), array.data.size());
   return logits;
-}
-
-double relative_l2(std::span<const float> got, std::span<const float> want) {
-  double difference = 0, norm = 0;
-  for (size_t i = 0; i < want.size(); ++i) {
-    difference += std::pow(static_cast<double>(got[i]) - want[i], 2);
-    norm += std::pow(static_cast<double>(want[i]), 2);
-  }
-  return std::sqrt(difference / norm);
 }
 
 double median(std::vector<double> values) {

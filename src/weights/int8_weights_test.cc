@@ -58,7 +58,6 @@ TEST(Int8Weights, EveryProductsMatrixButTheRouters) {
   EXPECT_EQ(weights.embed.layout, WeightLayout::kRowMajor);
 }
 
-// Not a second copy: what is regrouped has left its old place.
 TEST(Int8Weights, ViewsOfOneMatrixStayOne) {
   ModelWeights weights = load();
   ASSERT_FALSE(weights.mtp.empty());

@@ -9,6 +9,7 @@
 
 #include "checkpoint/synth.h"
 #include "io/file_system.h"
+#include "weights/int8_weights.h"
 
 namespace fathom {
 namespace {
@@ -83,7 +84,7 @@ bool present(const std::byte* address) {
   return entry >> 63;
 }
 
-// Not a second copy: what has moved leaves its old place.
+// Not a second copy: what has moved, or was regrouped, leaves its old place.
 TEST(WeightMover, OldPagesLeave) {
   const std::string path = FATHOM_SOURCE_DIR "/tests/golden/model/v3-tiny-bf16/config.json";
   ModelConfig config = ModelConfig::parse(io::read_file(path), path);
@@ -93,7 +94,7 @@ TEST(WeightMover, OldPagesLeave) {
   SynthOptions options;
   options.fp8 = false;
   synth_checkpoint(config, dir.string(), options);
-  {
+  for (const bool int8 : {false, true}) {
     ModelWeights weights = ModelWeights::load(Checkpoint::open(dir.string()));
     const auto* old = static_cast<const std::byte*>(weights.head.data);
     const size_t middle = weights.head.bytes() / 2;
@@ -101,9 +102,15 @@ TEST(WeightMover, OldPagesLeave) {
     const volatile std::byte touched = old[middle];
     static_cast<void>(touched);
     EXPECT_TRUE(present(old + middle));
-    WeightMover mover(weights, kernels());
-    mover.wait();
-    EXPECT_FALSE(present(old + middle));
+    if (int8) {
+      ThreadPool pool(1);
+      const Int8Weights regrouped(weights, kernels(), pool, nullptr);
+      EXPECT_FALSE(present(old + middle));
+    } else {
+      WeightMover mover(weights, kernels());
+      mover.wait();
+      EXPECT_FALSE(present(old + middle));
+    }
   }
   std::filesystem::remove_all(dir);
 }
