@@ -112,12 +112,16 @@ std::string speed_header() {
 std::string speed_line(const Setting& setting, const Speed& speed) {
   const double tokens = static_cast<double>(speed.workload.sequences * speed.workload.tokens);
   const OpCost total = speed.cost.total();
-  return fmt::format("{:<20}{:>10.1f}{:>10.1f}{:>11.2f}{:>12}{:>10.1f}{:>14}{:>8.0f}%{:>6.0f}%\n",
+  const std::string scattered =  // not where the weights are small, or mapped
+      speed.ceilings.scattered_bytes > 0
+          ? fmt::format("{:.1f}", speed.ceilings.scattered_bytes / 1e9)
+          : "-";
+  return fmt::format("{:<20}{:>10.1f}{:>10.1f}{:>11.2f}{:>12}{:>10}{:>14}{:>8.0f}%{:>6.0f}%\n",
                      speed.workload.name, speed.tokens_per_second(), total.bytes / tokens / 1e6,
                      all_flops(total) / tokens / 1e9,
                      fmt::format("{:.1f}/{:.1f}", total.bytes / speed.step_seconds() / 1e9,
                                  speed.ceilings.read_bytes / 1e9),
-                     speed.ceilings.scattered_bytes / 1e9,
+                     scattered,
                      fmt::format("{:.0f}/{:.0f}", all_flops(total) / speed.step_seconds() / 1e9,
                                  peak_flops(total, speed.ceilings) / 1e9),
                      100 * speed.fraction(), 100 * speed.processor_share(setting.threads));
