@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "base/check.h"
+#include "base/worker_thread.h"
 
 namespace fathom {
 namespace {
@@ -104,7 +105,7 @@ ThreadPool::ThreadPool(int threads, bool pin) : shared_(std::make_unique<Shared>
   // With more threads than processors a spinning thread would keep a working one waiting.
   if (threads > available_processors()) shared_->spins = 0;
   for (int i = 1; i < threads; ++i) {
-    workers_.emplace_back([shared = shared_.get(), i] { shared->work(i); });
+    workers_.push_back(worker_thread([shared = shared_.get(), i] { shared->work(i); }));
     if (pin && threads <= static_cast<int>(processors.size())) {
       pin_to(workers_.back(), processors[static_cast<size_t>(i)]);
     }

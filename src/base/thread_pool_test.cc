@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
+#include <thread>
 
 namespace fathom {
 namespace {
@@ -25,6 +27,24 @@ TEST(ThreadPool, RunsEachItemOnceWithAnyNumberOfThreads) {
       for (const auto& count : seen) EXPECT_EQ(count, 1);
     }
   }
+}
+
+TEST(ThreadPool, SignalsGoToTheThreadThatMadeIt) {
+  sigset_t before, after;
+  pthread_sigmask(SIG_SETMASK, nullptr, &before);
+  ThreadPool pool(3);
+  pthread_sigmask(SIG_SETMASK, nullptr, &after);
+  EXPECT_EQ(sigismember(&after, SIGINT), sigismember(&before, SIGINT));
+  std::atomic<int> inside = 0;
+  std::atomic<int> blocked = 0;
+  pool.run(3, [&](int64_t, int thread) {
+    sigset_t own;
+    pthread_sigmask(SIG_SETMASK, nullptr, &own);
+    if (thread != 0) blocked += sigismember(&own, SIGINT) == 1 && sigismember(&own, SIGTERM) == 1;
+    ++inside;
+    while (inside < 3) std::this_thread::yield();  // so that every thread takes one
+  });
+  EXPECT_EQ(blocked, 2);
 }
 
 TEST(ThreadPool, ManyShortJobsInAndOutOfABurst) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/worker_thread.h"
 
 namespace fathom::cache {
 
@@ -11,7 +12,7 @@ ContextCache::ContextCache(PagePool& pool, const std::string& fingerprint,
     : pool_(pool), options_(std::move(options)), root_(root_key(fingerprint)) {
   if (!options_.enabled || options_.directory.empty()) return;
   store_ = std::make_unique<DiskStore>(options_.directory, options_.disk);
-  if (options_.background) thread_ = std::thread([this] { work(); });
+  if (options_.background) thread_ = worker_thread([this] { work(); });
 }
 
 ContextCache::~ContextCache() {

@@ -71,6 +71,7 @@ class Chat {
       } catch (const Error& error) {
         std::fprintf(stderr, "%s\n", error.what());  // the conversation goes on
       }
+      interrupt_.clear();  // from here Ctrl-C is a key of the editor's
     }
   }
 
@@ -142,7 +143,6 @@ class Chat {
     request.max_tokens = std::min(max_tokens_, room);
     request.sampling = sampling_;
     request.stop_ids = session_.stop_ids();
-    interrupt_.clear();
     const auto print = [](std::string_view piece) {
       std::fwrite(piece.data(), 1, piece.size(), stdout);
       std::fflush(stdout);

@@ -3,6 +3,7 @@
 #include <editline/readline.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <clocale>
 #include <cstdlib>
 #include <iostream>
@@ -38,7 +39,11 @@ std::optional<std::string> LineReader::read(const std::string& prompt) {
     if (!std::getline(std::cin, line)) return std::nullopt;
     return line;
   }
-  char* line = readline(prompt.c_str());
+  char* line = nullptr;
+  do {
+    errno = 0;
+    line = readline(prompt.c_str());
+  } while (line == nullptr && errno == EINTR);  // a signal drops the line as Ctrl-C does
   if (line == nullptr) return std::nullopt;
   std::string result(line);
   std::free(line);

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "base/worker_thread.h"
 
 namespace fathom {
 namespace {
@@ -59,7 +60,7 @@ LocalEngine::LocalEngine(LanguageModel& model, LocalEngineOptions options)
       scheduler_(memory_, budget_, options_.max_running),
       runner_(model, memory_, policy_, clock_),
       seeds_(random_seed()) {
-  if (options_.own_thread) thread_ = std::thread([this] { work(); });
+  if (options_.own_thread) thread_ = worker_thread([this] { work(); });
 }
 
 LocalEngine::~LocalEngine() {

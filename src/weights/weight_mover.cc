@@ -7,6 +7,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/worker_thread.h"
+
 namespace fathom {
 namespace {
 
@@ -34,7 +36,7 @@ WeightMover::WeightMover(ModelWeights& weights, const Kernels& kernels)
   for (const ProductMatrix& m : matrices_) total_bytes_ += panels_bytes(m.from);
   region_ = HugeRegion(total_bytes_);
   status_.total_bytes = total_bytes_;
-  thread_ = std::thread([this] { work(); });
+  thread_ = worker_thread([this] { work(); });
 }
 
 WeightMover::~WeightMover() {

@@ -24,6 +24,7 @@
 #include "api/upstream/upstream_error.h"
 #include "api/upstream/upstream_request.h"
 #include "base/error.h"
+#include "base/worker_thread.h"
 #include "ledger/api_key.h"
 
 namespace fathom::api {
@@ -137,7 +138,7 @@ struct UpstreamBackend::State {
 void UpstreamBackend::State::run() {
   guard.emplace(io.get_executor());
   asio::co_spawn(io, sweep(), asio::detached);
-  thread = std::thread([this] { io.run(); });
+  thread = worker_thread([this] { io.run(); });
 }
 
 void UpstreamBackend::State::stop() {

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/worker_thread.h"
 
 namespace fathom::eval {
 namespace {
@@ -49,7 +50,7 @@ class Run {
     const size_t count =
         std::min(results_.size(), static_cast<size_t>(std::max(1, plan_.concurrency)));
     for (size_t i = 0; i < count; ++i) {
-      workers.emplace_back([this] { work(); });
+      workers.push_back(worker_thread([this] { work(); }));
     }
     for (std::thread& worker : workers) worker.join();
     journal_.sync();

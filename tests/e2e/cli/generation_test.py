@@ -132,7 +132,8 @@ class Terminal:
                 try:
                     self.seen += os.read(self.fd, 4096)
                 except OSError:
-                    raise AssertionError(f"ended without {pattern}: {self.seen}")
+                    status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+                    raise AssertionError(f"ended with {status}, without {pattern}: {self.seen}")
         text, self.seen = self.seen[:found.end()], self.seen[found.end():]
         return text
 
@@ -200,6 +201,8 @@ class Chat(SmallModel):
         terminal.prompt()
         terminal.send("dropped\x03/system kept\n")  # at the prompt it drops the line
         terminal.until(rb"system message set")
+        terminal.prompt()
+        os.kill(terminal.pid, signal.SIGINT)  # from elsewhere, not from a key
         terminal.prompt()
         terminal.send("/quit\n")
         self.assertEqual(terminal.close(), 0)
