@@ -15,6 +15,8 @@ const kUndoMs = 8000;
 interface App {
   session: Session;
   view: 'chat' | 'speed';
+  /** The conversation that is being read, to be shown next; empty if none is. */
+  opening: string;
   list: Conversation[];
   /** The sheet in front of the page. */
   sheet: 'settings' | 'keys' | undefined;
@@ -28,6 +30,7 @@ interface App {
 export const app: App = $state({
   session: Session.fresh($state.snapshot(prefs.params)),
   view: 'chat',
+  opening: idInAddress(),
   list: [],
   sheet: undefined,
   settingsTab: 'model',
@@ -46,38 +49,43 @@ export async function startApp(): Promise<void> {
   await followHash();
 }
 
-/** `#speed`, `#c/ID`, or a new conversation. */
+function idInAddress(): string {
+  return location.hash.startsWith('#c/') ? location.hash.slice(3) : '';
+}
+
+/** Shows what the address says: `#speed`, `#c/ID`, or a new conversation. */
 async function followHash(): Promise<void> {
-  const hash = location.hash.slice(1);
-  app.view = hash === 'speed' ? 'speed' : 'chat';
-  if (hash === 'speed') return;
-  const id = hash.startsWith('c/') ? hash.slice(2) : '';
-  if (id === app.session.id) return;
+  const id = idInAddress();
+  app.view = location.hash === '#speed' ? 'speed' : 'chat';
+  app.opening = '';
+  if (app.view === 'speed' || id === app.session.id) return;
+  app.opening = id;
   const opened = id ? await Session.open(id) : undefined;
+  if (app.opening !== id) return; // Something else was asked for meanwhile.
+  app.opening = '';
   if (opened) app.session = opened;
   else if (!app.session.empty) newChat();
 }
 
 /** Brings the address in line with what is open, without a new history entry for the same one. */
 export function showInAddress(id: string): void {
+  app.opening = '';
   if (location.hash !== `#c/${id}`) history.pushState(null, '', `#c/${id}`);
 }
 
 export function newChat(): void {
   app.session = Session.fresh($state.snapshot(prefs.params));
   app.view = 'chat';
+  app.opening = '';
   app.drawer = false;
   app.focusComposer++;
   if (location.hash) history.pushState(null, '', location.pathname);
 }
 
 export async function openConversation(id: string): Promise<void> {
-  const opened = await Session.open(id);
-  if (!opened) return;
-  app.session = opened;
-  app.view = 'chat';
   app.drawer = false;
   showInAddress(id);
+  await followHash();
 }
 
 export async function rename(id: string, title: string): Promise<void> {

@@ -36,6 +36,13 @@ export async function openList(view) {
 export const listed = ({ page, t }) =>
   page.getByRole('navigation', { name: t('conversations') }).getByRole('link');
 
+/** Opens a conversation by its link in the list, and waits until it is the one on show. */
+export async function openListed({ page }, link) {
+  const address = await link.getAttribute('href');
+  await link.click();
+  await page.locator(`nav a[href="${address}"][aria-current=page]`).waitFor({ state: 'attached' });
+}
+
 /** Chooses an entry of a conversation's menu; the list must be in view. */
 export async function chooseInMenu(view, title, key) {
   await view.page.getByRole('button', { name: `${view.t('more')}: ${title}`, exact: true }).click();

@@ -8,9 +8,11 @@ import {
   button,
   chooseInMenu,
   downloadOf,
+  field,
   listed,
   newChat,
   openList,
+  openListed,
   openSettings,
   questions,
   textFile,
@@ -154,7 +156,7 @@ everywhere('export and import, as JSON and as Markdown', async (view, server) =>
   // Both say the same on the branch that was on show; JSON keeps the other branch as well.
   const seen = [];
   for (const index of [0, 1]) {
-    await listed(view).nth(index).click();
+    await openListed(view, listed(view).nth(index));
     await questions(view).getByText('gate.cc').waitFor();
     await answers(view).getByText('not a question').waitFor();
     seen.push({
@@ -234,3 +236,70 @@ once('conversations are there after a reload, each under its own address', async
   await ask(view, 'More');
   await answered(view, 2);
 });
+
+/**
+ * Keeps the page from reading its database: another page of the browser writes in it, until what this
+ * returns is called.
+ */
+async function holdDatabase({ context, page }) {
+  const other = await context.newPage();
+  await other.goto(new URL('/icon.svg', page.url()).href);
+  await other.evaluate(
+    () =>
+      new Promise((held) => {
+        indexedDB.open('fathom').onsuccess = ({ target: { result: db } }) => {
+          const names = ['conversations', 'messages'];
+          const store = db.transaction(names, 'readwrite').objectStore('messages');
+          const again = () => {
+            held();
+            store.count().onsuccess = again;
+          };
+          store.count().onsuccess = again;
+        };
+      }),
+  );
+  return () => other.close();
+}
+
+once(
+  'what is asked for last is shown, however long an earlier one is read',
+  async (view, server) => {
+    const { page } = view;
+    server.answer({ pieces: ['One.'] }, { pieces: ['Two.'] });
+    await askAndWait(view, 'First');
+    await newChat(view);
+    await askAndWait(view, 'Second');
+    const empty = page.locator('.empty');
+    const stays = async (locator) => {
+      await locator.waitFor();
+      await page.evaluate(() => new Promise((read) => setTimeout(read, 200)));
+      assert.equal(await locator.count(), 1);
+    };
+
+    // A new conversation after another was chosen.
+    let release = await holdDatabase(view);
+    await listed(view).filter({ hasText: 'First' }).click();
+    await page.keyboard.press('Control+Shift+O');
+    await release();
+    await stays(empty);
+
+    // Two chosen one after the other, and the first of them again.
+    release = await holdDatabase(view);
+    for (const title of ['First', 'Second', 'First'])
+      await listed(view).filter({ hasText: title }).click();
+    await release();
+    await stays(answers(view).getByText('One.'));
+
+    // While the page starts: neither a glimpse of the empty page, nor the old conversation over the new.
+    release = await holdDatabase(view);
+    await page.reload();
+    await field(view).waitFor();
+    assert.equal(await empty.count(), 0);
+    await page.keyboard.press('Control+Shift+O');
+    await empty.waitFor();
+    await release();
+    await listed(view).first().waitFor();
+    await stays(empty);
+    assert.equal(new URL(page.url()).hash, '');
+  },
+);

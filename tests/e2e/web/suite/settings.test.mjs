@@ -8,7 +8,9 @@ import {
   button,
   closeSettings,
   field,
+  listed,
   newChat,
+  openListed,
   openSettings,
   set,
 } from '../harness/chat.mjs';
@@ -200,8 +202,7 @@ once(
     await askAndWait(view, 'Two');
     assert.equal(server.requests[1].temperature, undefined);
 
-    await view.page.getByRole('link', { name: 'One' }).click();
-    await answered(view);
+    await openListed(view, listed(view).filter({ hasText: 'One' }));
     await openSettings(view);
     await dialog.getByRole('button', { name: t('makeDefault') }).click();
     await closeSettings(view);
