@@ -10,7 +10,8 @@ packages=(
   libopenmpi-dev openmpi-bin
 )
 if [[ "${1:-}" == --tests ]]; then
-  packages+=(nodejs npm postgresql bubblewrap chromium-headless-shell curl openssl clang-format clang-tidy-16)
+  packages+=(nodejs npm postgresql bubblewrap chromium-headless-shell fonts-wqy-microhei curl openssl
+    clang-format clang-tidy-16)
 fi
 
 missing=()

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the tests' packages as the lock files name them and runs the tests: what is given, or all.
 #   run.sh units          the page's parts, without a browser
+#   run.sh pictures       pictures of the page, into artifacts/screenshots
 #   run.sh [FILE...]      the page in a browser
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -27,4 +28,5 @@ fi
 install .
 [[ -f $page/dist/index.html ]] || npm run --silent build --prefix "$page"
 flock -u 9
+[[ "${1:-}" == pictures ]] && exec node screenshots.mjs
 exec node run.mjs "$@"

@@ -36,6 +36,42 @@ print(roots(1, -5, 6))  # (2.0, 3.0)
 > A check: $2^2 - 5 \\cdot 2 + 6 = 0$ and $3^2 - 5 \\cdot 3 + 6 = 0$.
 `;
 
+export const kRichAnswerZh = `这个二次式可以**因式分解**，不需要求根公式。
+
+## 解题步骤
+
+1. 找两个数，积为 $6$，和为 $-5$：它们是 $-2$ 和 $-3$。
+2. 改写方程：
+
+$$x^2 - 5x + 6 = (x - 2)(x - 3) = 0$$
+
+3. 积为零，则必有一个因式为零，所以 $x = 2$ 或 $x = 3$。
+
+| 方法 | 步数 | 适用条件 |
+|:--|--:|:--|
+| 因式分解 | 3 | 根为整数 |
+| 配方法 | 5 | 总是适用 |
+| 求根公式 | 2 | 总是适用 |
+
+用 Python 计算，要用到 \`math.sqrt\`：
+
+\`\`\`python
+import math
+
+def roots(a: float, b: float, c: float) -> tuple[float, float]:
+    """ax² + bx + c 的两个实根，较小的在前。"""
+    d = b * b - 4 * a * c
+    if d < 0:
+        raise ValueError("没有实根")
+    s = math.sqrt(d)
+    return (-b - s) / (2 * a), (-b + s) / (2 * a)
+
+print(roots(1, -5, 6))  # (2.0, 3.0)
+\`\`\`
+
+> 验算：$2^2 - 5 \\cdot 2 + 6 = 0$，$3^2 - 5 \\cdot 3 + 6 = 0$。
+`;
+
 const kDayMs = 24 * 3600 * 1000;
 
 /** A file such as the page exports: one conversation of one question and answer for each entry. */
