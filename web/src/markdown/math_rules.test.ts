@@ -6,7 +6,9 @@ const md = new MarkdownIt({ html: false }).use(mathRules);
 
 /** The TeX found in a text, blocks in brackets. */
 function texOf(source: string): string[] {
-  const found = md.render(source).matchAll(/<(span|div) class="math (\w+)" data-tex="([^"]*)"/g);
+  const found = md
+    .render(source)
+    .matchAll(/<(span|div) class="math (\w+)(?: short)?" data-tex="([^"]*)"/g);
   return [...found].map(([, element, kind, tex]) =>
     element === 'div' ? `[${tex}]` : kind === 'display' ? `{${tex}}` : tex!,
   );
@@ -42,6 +44,11 @@ describe('TeX in Markdown', () => {
   it('stands in lists, quotes and tables', () => {
     expect(texOf('- $a$\n> $b$\n')).toEqual(['a', 'b']);
     expect(texOf('| x |\n|---|\n| $c$ |')).toEqual(['c']);
+  });
+
+  it('is kept on one line where it is short', () => {
+    expect(md.render('$x = 2$')).toContain('class="math inline short"');
+    expect(md.render('$a_1 + a_2 + a_3 + a_4 + a_5 = 0$')).toContain('class="math inline"');
   });
 
   it('does not let HTML out of its attribute', () => {

@@ -64,6 +64,9 @@ const blockMath: RuleBlock = (state, startLine, endLine, silent) => {
   return true;
 };
 
+/** A formula of no more TeX than this stays on one line; a longer one may break at a relation. */
+const kShort = 24;
+
 export function mathRules(md: MarkdownIt): void {
   md.inline.ruler.before('escape', 'math', inlineMath);
   md.block.ruler.before('fence', 'math', blockMath, { alt: ['paragraph', 'blockquote', 'list'] });
@@ -71,6 +74,7 @@ export function mathRules(md: MarkdownIt): void {
     const { content, markup, block } = tokens[index]!;
     const tex = md.utils.escapeHtml(content);
     const element = block ? 'div' : 'span';
-    return `<${element} class="math ${markup}" data-tex="${tex}">${tex}</${element}>`;
+    const short = content.length <= kShort ? ' short' : '';
+    return `<${element} class="math ${markup}${short}" data-tex="${tex}">${tex}</${element}>`;
   };
 }
