@@ -8,6 +8,7 @@ import { accountSteps, checkBalance, kPaid } from '../real/account.mjs';
 import { answerSteps } from '../real/answers.mjs';
 import { conversationSteps } from '../real/conversations.mjs';
 import { settingSteps } from '../real/settings.mjs';
+import { restart } from '../real/restart.mjs';
 import { speedSteps } from '../real/speed.mjs';
 
 const kSteps = {
@@ -51,3 +52,21 @@ test('fathom serve', { concurrency: 2, timeout: 900_000 }, (t) =>
     ),
   ),
 );
+
+test('fathom serve, stopped and started in the middle of a conversation', async (t) => {
+  const restarted = new RealServer();
+  await restarted.start();
+  try {
+    const key = restarted.customer('ann', kPaid);
+    for (const variant of kVariants) {
+      const name = `${variant.size}-${variant.language}`;
+      await t.test(name, { timeout: 120_000 }, () =>
+        onPage(restarted.url, { name: 'restart', ...variant }, (view) =>
+          restart(view, { server: restarted, key, name }),
+        ),
+      );
+    }
+  } finally {
+    await restarted.close();
+  }
+});
