@@ -2,8 +2,8 @@
 //
 // What the engine costs and saves on a model: a cached prefix against an uncached one, the gaps of
 // running streams while a long prompt comes in, sixteen sequences against the bare model. Ratios
-// are of times that were taken in turns in one run. Ends with 1 when an answer depended on any of
-// it.
+// are of times that were taken in turns in one run. No prefix, no prompt or no rounds (0) leave
+// that part out. Ends with 1 when an answer depended on any of it.
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +19,7 @@
 #include "base/rng.h"
 #include "engine/clock.h"
 #include "engine/local_engine.h"
+#include "engine/logit_scan.h"
 #include "model/transformer.h"
 
 namespace fathom {
@@ -202,6 +203,11 @@ bool measure_stall(Transformer& model, const Options& options) {
 // Of the prompts of a batch: short, so that all are soon past them.
 constexpr int64_t kShortPrompt = 4;
 
+// Tokens of an answer: the same with and without the engine, for answers of a random model come to
+// repeat each other, which makes later steps cheaper. The first ones are not timed in the engine,
+// where sequences do not begin at once.
+int64_t answer_tokens(const Options& options) { return options.steps + 64; }
+
 // Tokens a second of `batch` sequences without any engine.
 double bare(Transformer& model, int64_t batch, const Options& options) {
   std::vector<std::unique_ptr<SequencePages>> pages;
@@ -211,7 +217,7 @@ double bare(Transformer& model, int64_t batch, const Options& options) {
     tokens.push_back(random_ids(i, kShortPrompt, model.config().vocab_size));
   }
   Time start = now();
-  for (int64_t step = 0; step <= options.steps; ++step) {
+  for (int64_t step = 0; step <= answer_tokens(options); ++step) {
     if (step == 1) start = now();
     std::vector<StepSequence> work;
     for (int64_t i = 0; i < batch; ++i) {
@@ -222,11 +228,10 @@ double bare(Transformer& model, int64_t batch, const Options& options) {
     }
     const StepOutput out = model.forward(work);
     for (int64_t i = 0; i < batch; ++i) {
-      const auto row = out.logits.row_span(i);
-      tokens[i].push_back(static_cast<int32_t>(std::ranges::max_element(row) - row.begin()));
+      tokens[i].push_back(engine::find_peak(out.logits.row_span(i)).id);
     }
   }
-  return static_cast<double>(batch * options.steps) / seconds_between(start, now());
+  return static_cast<double>(batch * answer_tokens(options)) / seconds_between(start, now());
 }
 
 double through_engine(Transformer& model, int64_t batch, const Options& options) {
@@ -237,7 +242,7 @@ double through_engine(Transformer& model, int64_t batch, const Options& options)
   for (int64_t i = 0; i < batch; ++i) {
     sinks.push_back(std::make_shared<TimingSink>());
     engine.submit(
-        greedy(random_ids(i, kShortPrompt, model.config().vocab_size), options.steps + 64),
+        greedy(random_ids(i, kShortPrompt, model.config().vocab_size), answer_tokens(options)),
         sinks.back());
   }
   Time all_begun{}, one_over = Time::max();
@@ -270,7 +275,7 @@ void measure_batch(Transformer& model, const Options& options) {
 int64_t number(const char* text) {
   char* end = nullptr;
   const int64_t value = std::strtol(text, &end, 10);
-  if (*end != '\0' || value < 1) fail(ErrorKind::kUsage, "{}: expected a number from 1", text);
+  if (*end != '\0' || value < 0) fail(ErrorKind::kUsage, "{}: expected a number", text);
   return value;
 }
 
@@ -296,12 +301,13 @@ Options parse(int argc, char** argv) {
 }
 
 int run(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   const Options options = parse(argc, argv);
   Transformer model(ModelWeights::load(Checkpoint::open(options.dir)), {.move_weights = true});
   model.await_weights();
-  const bool equal = measure_prefix(model, options);
-  const bool whole = measure_stall(model, options);
-  measure_batch(model, options);
+  const bool equal = options.prefix == 0 || measure_prefix(model, options);
+  if (options.rounds > 0) measure_batch(model, options);
+  const bool whole = options.prompt == 0 || measure_stall(model, options);
   if (!equal) std::printf("a cached prefix was not found whole, or it changed the answer\n");
   return equal && whole ? 0 : 1;
 }
