@@ -85,7 +85,8 @@ struct OutputSettings {
 
 struct Settings {
   std::string model;      // architecture: a config.json
-  std::string init_from;  // the state of an earlier run to take the parameters from; may be empty
+  /// An earlier run's state or a checkpoint directory to take the parameters from; may be empty.
+  std::string init_from;
   Precision precision = Precision::kFP8;
   uint64_t seed = 1;
   double init_std = 0.02;

@@ -11,6 +11,7 @@
 #include "train/cost.h"
 #include "train/divided_weights.h"
 #include "train/export.h"
+#include "train/import.h"
 #include "train/local_heads.h"
 #include "train/report.h"
 
@@ -114,7 +115,12 @@ void Trainer::start_weights(bool saved) {
                       weights_.params.as<float>());
     std::memcpy(weights_.ema.data(), weights_.params.data(), weights_.ema.size());
   }
-  if (!settings_.init_from.empty()) load_parameters(settings_.init_from, whole_, weights_);
+  if (settings_.init_from.empty()) return;
+  if (std::filesystem::is_directory(settings_.init_from)) {
+    import_model(settings_.init_from, config_, whole_, weights_);
+  } else {
+    load_parameters(settings_.init_from, whole_, weights_);
+  }
 }
 
 double Trainer::flops_per_token() const {

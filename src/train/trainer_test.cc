@@ -8,12 +8,14 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "checkpoint/checkpoint.h"
 #include "io/file_system.h"
 #include "train/token_bin.h"
 
@@ -148,6 +150,53 @@ TEST_F(TrainerTest, KilledRunsGoOnByteForByte) {
   EXPECT_EQ(state("whole"), state("killed"));
   EXPECT_EQ(weights("whole"), weights("killed"));
   EXPECT_EQ(steps_logged("whole"), steps_logged("killed"));
+}
+
+TEST_F(TrainerTest, BeginsFromACheckpointDirectory) {
+  for (bool bf16 : {true, false}) {
+    const std::string name = bf16 ? "bf16" : "fp8";
+    Settings first = settings("first-" + name, 30);
+    first.output.export_bf16 = bf16;
+    train(first);
+    // Steps that change nothing show what was read.
+    Settings second = settings("second-" + name, 20);
+    second.output.export_bf16 = bf16;
+    second.seed = 9;
+    second.init_from = first.output.dir + "/export";
+    second.schedule.peak = second.schedule.final = 0;
+    second.objective.gamma = 0;
+    train(second);
+    const Checkpoint before = Checkpoint::open(second.init_from);
+    const Checkpoint after = Checkpoint::open(second.output.dir + "/export");
+    for (const TensorView& tensor : before.tensors()) {
+      const TensorView& again = after.get(tensor.name);
+      if (tensor.dtype == DType::kF32) {  // a scale comes back from its block's largest value
+        for (size_t i = 0; i < tensor.as<float>().size(); ++i) {
+          EXPECT_FLOAT_EQ(tensor.as<float>()[i], again.as<float>()[i]) << tensor.name;
+        }
+      } else {
+        EXPECT_EQ(std::memcmp(tensor.data, again.data, tensor.bytes), 0) << tensor.name;
+      }
+    }
+  }
+}
+
+TEST_F(TrainerTest, RefusesACheckpointOfAnotherArchitecture) {
+  train(settings("first", 20));
+  std::string config = kConfig;
+  const std::string four = "\"n_routed_experts\": 4";
+  config.replace(config.find(four), four.size(), "\"n_routed_experts\": 8");
+  std::ofstream(dir_ + "/other.json") << config;
+  Settings other = settings("other", 20);
+  other.model = dir_ + "/other.json";
+  other.init_from = dir_ + "/first/export";
+  try {
+    train(other);
+    FAIL() << "not refused";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kBadInput);
+    EXPECT_NE(std::string(error.what()).find("expected [8"), std::string::npos) << error.what();
+  }
 }
 
 TEST_F(TrainerTest, RefusesToOverwriteARun) {
