@@ -84,7 +84,7 @@ struct OutputSettings {
 };
 
 struct Settings {
-  std::string model;      // architecture: a config.json
+  std::string model;  // architecture: a config.json
   /// An earlier run's state or a checkpoint directory to take the parameters from; may be empty.
   std::string init_from;
   Precision precision = Precision::kFP8;
