@@ -29,7 +29,7 @@ bin() {  # NAME SEED FLAGS... INPUTS...
 }
 "$fathom" data --suite lessons --split train --count 560000 --seed 61 --out lessons.jsonl
 "$fathom" data --suite lessons --split heldout --count 1500 --seed 12 --out heldout.jsonl
-"$fathom" data --suite drills --split train --count 30000 --seed 31 --out drills.jsonl
+"$fathom" data --suite lessons --task drill --split train --count 30000 --seed 31 --out drills.jsonl
 bin lessons 1 lessons.jsonl
 bin heldout 1 heldout.jsonl
 bin drills 5 drills.jsonl

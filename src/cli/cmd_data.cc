@@ -22,6 +22,7 @@ struct Options {
   std::string tokenizer;
   std::string out;
   std::string suite;
+  std::vector<std::string> tasks;
   std::string split = "all";
   int64_t count = 200;
   int64_t sequence = 0;
@@ -53,10 +54,10 @@ void write_suite(const Options& options) {
   std::string lines;
   const auto add = [&](const Json& line) { lines += line.dump() + "\n"; };
   if (options.suite == "lessons") {
-    for (int64_t i = 0; i < options.count; ++i) add(conversation(generator.next(held_out)));
-  } else if (options.suite == "drills") {
-    for (int64_t i = 0; i < options.count; ++i) {
-      add(conversation(generator.next("drill", held_out)));
+    const size_t tasks = options.tasks.size();
+    for (size_t i = 0; i < static_cast<size_t>(options.count); ++i) {
+      add(conversation(tasks == 0 ? generator.next(held_out)
+                                  : generator.next(options.tasks[i % tasks], held_out)));
     }
   } else {
     for (const char* task : train::capability_tasks()) {
@@ -131,9 +132,11 @@ void add_data(CLI::App& app) {
       ->check(CLI::Range(0.0, 1.0));
   command
       ->add_option("--suite", options->suite,
-                   "Generate: lessons (conversations in the training mix), drills (long lists to "
-                   "repeat) or capabilities (items to evaluate, --count of each task)")
-      ->check(CLI::IsMember({"lessons", "drills", "capabilities"}));
+                   "Generate: lessons (conversations in the training mix) or capabilities (items "
+                   "to evaluate, --count of each task)")
+      ->check(CLI::IsMember({"lessons", "capabilities"}));
+  command->add_option("--task", options->tasks,
+                      "Lessons of these tasks alone, in turns; drill: long lists to repeat");
   command->add_option("--count", options->count, "Lessons, or items of each task")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
