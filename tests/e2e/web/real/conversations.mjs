@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import {
   answers,
-  button,
   chooseInMenu,
   downloadOf,
   listed,
@@ -87,7 +86,12 @@ export const conversationSteps = {
     );
     await chooseInMenu(view, 'Soundings', 'delete');
     await lists(view, []);
-    await button(view, 'undo').last().click();
+    // The deletion of all before may still be undone as well.
+    await page
+      .locator('.toast')
+      .filter({ hasText: t('deleted', { title: 'Soundings' }) })
+      .getByRole('button', { name: t('undo') })
+      .click();
     await answers(view).first().waitFor();
     if (view.size === 'phone') await openList(view);
     await lists(view, ['Soundings']);
