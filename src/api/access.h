@@ -22,7 +22,8 @@ class Access {
 
   /// Throws ApiError: 401 without a valid key; 403 where none is needed, for what a web page of
   /// another origin has the user's browser send.
-  boost::asio::awaitable<Caller> admit(const HttpRequest& request);
+  /// Blocks on the ledger, from any thread. `asks` is what asks_for_key() said.
+  Caller identify(const HttpRequest& request, bool asks);
 
   /// Whether any key was ever made: from then on one is asked for.
   boost::asio::awaitable<bool> asks_for_key();

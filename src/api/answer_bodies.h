@@ -19,12 +19,9 @@ class EventStream : public AnswerWriter {
 
  protected:
   EventStream(const AnswerHead& head, std::string_view object, bool include_usage);
-  std::string chunk(const Json& choice) const {
-    return opening_ + dump_json(choice) + std::string(closing_);
-  }
-  /// The same from the parts of its text.
-  const std::string& opening() const { return opening_; }
-  std::string_view closing() const { return closing_; }
+  /// A chunk up to its choice's index, and from its finish_reason on (empty: null).
+  void open_chunk(std::string& out, int index) const;
+  void close_chunk(std::string& out, std::string_view finish_reason) const;
 
  private:
   std::string opening_;  // of each chunk, up to its choices

@@ -29,17 +29,19 @@ asio::awaitable<void> Service::Run::start() {
   if (!refusal) co_return;
   const ledger::Tokens nothing;
   const std::string outcome = "refused";
-  co_await run_on(service_.workers_, [&] { return bill_.settle(nothing, outcome), true; });
+  co_await bill_.settle(nothing, outcome, Till::nothing());
   std::rethrow_exception(refusal);
 }
 
 asio::awaitable<void> Service::Run::pump() {
-  const auto interval = service_.options_.keep_alive;
-  auto next_keep_alive = Inbox::Clock::now() + interval;
+  Connection& connection = exchange_.connection;
+  inbox_->look_first([this](Inbox::Batch& batch) { return pass_on(batch); });
+  put_off_keep_alive();
   while (!result_) {
-    Inbox::Batch batch = co_await inbox_->take(next_keep_alive);
+    const Inbox::Batch* batch = co_await inbox_->take(keep_alive_at_);
+    if (failure_) std::rethrow_exception(failure_);
     std::string out;
-    for (const AnswerEvent& event : batch.events) {
+    for (const AnswerEvent& event : batch->events) {
       note(event);
       bool covered = true;
       if (wants_cover(event)) covered = co_await bill_.cover(delivered_ + event.tokens);
@@ -49,19 +51,47 @@ asio::awaitable<void> Service::Run::pump() {
         spend_out(out);
       }
     }
-    if (out.empty() && !batch.result && Inbox::Clock::now() >= next_keep_alive) {
-      out = task_.writer->keep_alive();
-    }
-    if (!out.empty() || Inbox::Clock::now() >= next_keep_alive) {
-      next_keep_alive = Inbox::Clock::now() + interval;
-    }
-    result_ = std::move(batch.result);
+    result_ = batch->result;
+    const bool silent = Inbox::Clock::now() >= keep_alive_at_;
+    if (out.empty() && !result_ && silent) out = task_.writer->keep_alive();
+    if (!out.empty() || silent) put_off_keep_alive();
     if (!left_ && !out.empty()) {
-      if (!exchange_.connection.started()) co_await start_body();
-      if (!exchange_.connection.write_now(out)) co_await exchange_.connection.flush();
+      if (!connection.started()) start_body();
+      connection.write_now(out);
     }
-    if (exchange_.connection.gone()) client_left();
+    if (!connection.flushed()) co_await connection.flush();
+    if (connection.gone()) client_left();
   }
+}
+
+/// What nobody has to wait for, as nearly all of an answer.
+bool Service::Run::pass_on(Inbox::Batch& batch) {
+  Connection& connection = exchange_.connection;
+  int64_t tokens = delivered_;
+  bool plain = !batch.result && connection.started() && !left_ && !spent_;
+  for (const AnswerEvent& event : batch.events) {
+    tokens += event.tokens;
+    plain = plain && !event.prompt;
+  }
+  if (!plain || bill_.wants_cover(tokens)) return false;
+  try {
+    std::string out;
+    for (const AnswerEvent& event : batch.events) {
+      note(event);
+      take(event, out);
+    }
+    batch.events.clear();
+    if (out.empty()) return true;
+    put_off_keep_alive();
+    return connection.write_now(out) && !connection.gone();
+  } catch (...) {
+    failure_ = std::current_exception();
+    return false;
+  }
+}
+
+void Service::Run::put_off_keep_alive() {
+  keep_alive_at_ = Inbox::Clock::now() + service_.options_.keep_alive;
 }
 
 void Service::Run::note(const AnswerEvent& event) {
@@ -77,7 +107,7 @@ void Service::Run::take(const AnswerEvent& event, std::string& out) {
   if (left_ || spent_) return;
   delivered_ += event.tokens;
   if (!event.finish_reason.empty()) finish_reasons_[event.choice] = event.finish_reason;
-  out += task_.writer->event(event);
+  task_.writer->event(event, out);
 }
 
 // The balance does not reach for another token.
@@ -90,18 +120,18 @@ void Service::Run::spend_out(std::string& out) {
     AnswerEvent end;
     end.choice = i;
     end.finish_reason = kCutShort;
-    out += task_.writer->event(end);
+    task_.writer->event(end, out);
   }
 }
 
-asio::awaitable<void> Service::Run::start_body() {
+void Service::Run::start_body() {
   exchange_.record.status = 200;
   Response response;
   response.content_type = task_.writer->content_type();
   response.headers = {{"X-Request-Id", exchange_.record.id},
                       {"Cache-Control", "no-cache"},
                       {"X-Accel-Buffering", "no"}};
-  co_await exchange_.connection.start(response);
+  exchange_.connection.start(response);
 }
 
 void Service::Run::stop() { task_.answer->cancel(); }
@@ -139,11 +169,10 @@ asio::awaitable<void> Service::Run::settle(bool whole) {
   }
   observe(used);
   const std::string how = outcome();
-  // In one trip, which costs more than keeping does.
-  co_await run_on(service_.workers_, [&] {
+  const Till::Errand keep = [&] {
     if (whole) task_.answer->keep();
-    return bill_.settle(used, how), true;
-  });
+  };
+  co_await bill_.settle(used, how, keep);
 }
 
 void Service::Run::observe(const ledger::Tokens& used) {
@@ -187,11 +216,9 @@ asio::awaitable<void> Service::Run::conclude() {
   if (error && result_->timed_out) {
     connection.close();
   } else if (error) {
-    co_await connection.write(task_.writer->error(*error));
-    co_await connection.finish();
+    co_await connection.finish(task_.writer->error(*error));
   } else if (connection.started()) {
-    co_await connection.write(task_.writer->end(*result_));
-    co_await connection.finish();
+    co_await connection.finish(task_.writer->end(*result_));
   } else {
     const std::string body = task_.writer->end(*result_);
     Response response;

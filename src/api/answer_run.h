@@ -28,10 +28,12 @@ class Service::Run {
   void client_left();
 
  private:
+  bool pass_on(Inbox::Batch& batch);
+  void put_off_keep_alive();
   void note(const AnswerEvent& event);
   bool wants_cover(const AnswerEvent& event) const;
   void take(const AnswerEvent& event, std::string& out);
-  asio::awaitable<void> start_body();
+  void start_body();
   void spend_out(std::string& out);
   std::string outcome() const;
   void observe(const ledger::Tokens& used);
@@ -45,8 +47,10 @@ class Service::Run {
   std::vector<std::string> finish_reasons_;  // by choice
   int64_t delivered_ = 0;                    // output tokens
   double first_token_ = 0;
-  bool left_ = false;   // the client did
-  bool spent_ = false;  // the balance is
+  Inbox::Clock::time_point keep_alive_at_{};
+  std::exception_ptr failure_;  // pass_on()'s
+  bool left_ = false;           // the client did
+  bool spent_ = false;          // the balance is
 };
 
 }  // namespace fathom::api

@@ -35,6 +35,24 @@ EventStream::EventStream(const AnswerHead& head, std::string_view object, bool i
       include_usage_(include_usage),
       closing_(include_usage ? "],\"usage\":null}\n\n" : "]}\n\n") {}
 
+void EventStream::open_chunk(std::string& out, int index) const {
+  out.reserve(out.size() + opening_.size() + 256);
+  out += opening_;
+  out += "{\"index\":";
+  out += std::to_string(index);
+}
+
+void EventStream::close_chunk(std::string& out, std::string_view finish_reason) const {
+  out += ",\"finish_reason\":";
+  if (finish_reason.empty()) {
+    out += "null";
+  } else {
+    append_json(out, finish_reason);
+  }
+  out += '}';
+  out += closing_;
+}
+
 std::string EventStream::end(const AnswerResult& result) {
   std::string out;
   if (include_usage_) out = opening_ + "],\"usage\":" + usage_json(result).dump() + "}\n\n";

@@ -24,8 +24,8 @@ class AnswerWriter {
  public:
   virtual ~AnswerWriter() = default;
   virtual std::string_view content_type() const = 0;
-  /// What `event` adds to the body; may be empty.
-  virtual std::string event(const AnswerEvent& event) = 0;
+  /// Appends what `event` adds to the body; may be nothing.
+  virtual void event(const AnswerEvent& event, std::string& out) = 0;
   /// The rest of the body.
   virtual std::string end(const AnswerResult& result) = 0;
   /// Tells a waiting client that the server lives, in a way that its parser does not see.

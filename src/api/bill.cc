@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "api/api_error.h"
+#include "ledger/books.h"
 
 namespace fathom::api {
 namespace {
@@ -13,17 +14,17 @@ constexpr int64_t kFirstOutput = 256;
 
 }  // namespace
 
-Bill::Bill(ledger::Ledger& ledger, Workers& workers, const Caller& caller, BillTerms terms)
-    : ledger_(ledger),
-      workers_(workers),
+Bill::Bill(Till& till, const Caller& caller, BillTerms terms)
+    : till_(till),
+      guest_(till),
       key_(caller.key),
       terms_(std::move(terms)),
       prompt_{0, terms_.prompt_tokens, 0} {}
 
-void Bill::open() {
+boost::asio::awaitable<void> Bill::open() {
   if (!key_) {
     covered_ = std::numeric_limits<int64_t>::max();
-    return;
+    co_return;
   }
   const int64_t first =
       terms_.grows ? std::min(kFirstOutput, terms_.most_output) : terms_.most_output;
@@ -33,7 +34,9 @@ void Bill::open() {
                                     .model = terms_.model,
                                     .worst = {0, terms_.prompt_tokens, first},
                                     .all_or_nothing = !terms_.grows};
-  const std::optional<ledger::Hold> hold = ledger_.open_hold(request);
+  std::optional<ledger::Hold> hold;
+  const ledger::Change change = [&](ledger::Books& books) { hold = books.open_hold(request); };
+  co_await till_.bring(change);
   if (!hold) throw insufficient_balance();
   covered_ = hold->covered_output;
 }
@@ -49,17 +52,28 @@ boost::asio::awaitable<bool> Bill::cover(int64_t output) {
     const int64_t known = std::min(output, covered_);
     const int64_t more = output > covered_ ? output - known + kFirstOutput : 0;
     const ledger::Tokens used = {prompt_.hit, prompt_.miss, known};
-    covered_ = co_await run_on(workers_, [this, used, more] {
-      return ledger_.extend_hold(terms_.request_id, used, more);
-    });
+    int64_t covered = 0;
+    const ledger::Change change = [&](ledger::Books& books) {
+      covered = books.extend_hold(terms_.request_id, used, more);
+    };
+    co_await till_.bring(change);
+    covered_ = covered;
     last_noted_ = known;
     prompt_unnoted_ = false;
   }
   co_return output <= covered_;
 }
 
-void Bill::settle(const ledger::Tokens& used, const std::string& outcome) {
-  if (key_) ledger_.settle(terms_.request_id, used, outcome);
+boost::asio::awaitable<void> Bill::settle(const ledger::Tokens& used, const std::string& outcome,
+                                          const Till::Errand& then) {
+  if (!key_) {
+    co_await run_on(till_.workers(), [&then] { return then(), true; });
+    co_return;
+  }
+  const ledger::Change change = [&](ledger::Books& books) {
+    books.settle(terms_.request_id, used, outcome);
+  };
+  co_await till_.bring(change, then);
 }
 
 }  // namespace fathom::api

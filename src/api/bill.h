@@ -7,7 +7,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
-#include "api/workers.h"
+#include "api/till.h"
 #include "ledger/ledger.h"
 
 namespace fathom::api {
@@ -31,10 +31,11 @@ struct BillTerms {
 /// held or charged and everything is covered.
 class Bill {
  public:
-  Bill(ledger::Ledger& ledger, Workers& workers, const Caller& caller, BillTerms terms);
+  /// `till` must outlive it.
+  Bill(Till& till, const Caller& caller, BillTerms terms);
 
-  /// Throws ApiError 402 when the balance does not reach. Blocks on the ledger.
-  void open();
+  /// Throws ApiError 402 when the balance does not reach.
+  boost::asio::awaitable<void> open();
   /// What the cache had of the prompt, once it is known: until then all of it counts as missed.
   void know_prompt(const ledger::Tokens& prompt);
   /// cover(output) has something to do; otherwise `output` tokens in all may be given out.
@@ -46,15 +47,16 @@ class Bill {
   /// what was used.
   boost::asio::awaitable<bool> cover(int64_t output);
   int64_t covered() const { return covered_; }
-  /// Charges. To be called once for each open(). Blocks on the ledger.
-  void settle(const ledger::Tokens& used, const std::string& outcome);
+  /// Charges, then runs `then` on a worker. To be called once for each open().
+  boost::asio::awaitable<void> settle(const ledger::Tokens& used, const std::string& outcome,
+                                      const Till::Errand& then);
 
  private:
   /// What was used is noted this often, so that a server that dies leaves little uncharged.
   static constexpr int64_t kNoteEvery = 64;
 
-  ledger::Ledger& ledger_;
-  Workers& workers_;
+  Till& till_;
+  const Till::Guest guest_;
   const std::optional<ledger::ApiKey> key_;
   const BillTerms terms_;
   ledger::Tokens prompt_;        // no output in it

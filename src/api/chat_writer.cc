@@ -39,55 +39,43 @@ class ChatStream final : public EventStream {
       : EventStream(head, "chat.completion.chunk", request.generation.include_usage),
         begun_(static_cast<size_t>(request.generation.n), false) {}
 
-  std::string event(const AnswerEvent& event) override {
+  void event(const AnswerEvent& event, std::string& out) override {
     const bool ends = !event.finish_reason.empty();
     const bool says = !event.text.empty() || !event.reasoning.empty() || !event.calls.empty();
-    if (!says && event.logprobs.empty() && !ends) return "";
-    std::string out;
+    if (!says && event.logprobs.empty() && !ends) return;
     if (!begun_[event.choice]) {
       begun_[event.choice] = true;
-      out += chunk(choice(event.choice, {{"role", "assistant"}, {"content", ""}}));
+      chunk(out, event.choice, R"({"role":"assistant","content":""})", {}, "");
     }
-    if (is_plain(event)) return out += plain_chunk(event);
+    if (says || !event.logprobs.empty()) {
+      chunk(out, event.choice, delta_of(event), event.logprobs, "");
+    }
+    if (ends) chunk(out, event.choice, R"({"content":""})", {}, event.finish_reason);
+  }
+
+ private:
+  void chunk(std::string& out, int index, std::string_view delta,
+             const std::vector<TextLogprob>& logprobs, std::string_view finish_reason) const {
+    open_chunk(out, index);
+    out += ",\"delta\":";
+    out += delta;
+    out += ",\"logprobs\":";
+    out += logprobs.empty() ? "null" : dump_json(logprobs_json(logprobs));
+    close_chunk(out, finish_reason);
+  }
+
+  static std::string delta_of(const AnswerEvent& event) {
+    // Text and nothing else, as nearly all events are: worth a short way.
+    if (event.reasoning.empty() && event.calls.empty()) {
+      std::string delta = "{\"content\":";
+      append_json(delta, event.text);
+      return delta += '}';
+    }
     Json delta = Json::object();
     if (!event.reasoning.empty()) delta["reasoning_content"] = event.reasoning;
     if (!event.text.empty()) delta["content"] = event.text;
     if (!event.calls.empty()) delta["tool_calls"] = calls(event.calls);
-    if (!delta.empty() || !event.logprobs.empty()) {
-      if (delta.empty()) delta["content"] = "";
-      out += chunk(choice(event.choice, std::move(delta), event.logprobs));
-    }
-    if (ends) {
-      Json last = choice(event.choice, {{"content", ""}});
-      last["finish_reason"] = event.finish_reason;
-      out += chunk(last);
-    }
-    return out;
-  }
-
- private:
-  /// Text and nothing else, as nearly all events are: worth a short way.
-  static bool is_plain(const AnswerEvent& event) {
-    return !event.text.empty() && event.reasoning.empty() && event.calls.empty() &&
-           event.logprobs.empty() && event.finish_reason.empty();
-  }
-  std::string plain_chunk(const AnswerEvent& event) const {
-    std::string out;
-    out.reserve(opening().size() + event.text.size() + 128);
-    out += opening();
-    out += "{\"index\":";
-    out += std::to_string(event.choice);
-    out += ",\"delta\":{\"content\":";
-    append_json(out, event.text);
-    out += "},\"logprobs\":null,\"finish_reason\":null}";
-    return out += closing();
-  }
-
-  static Json choice(int index, Json delta, const std::vector<TextLogprob>& logprobs = {}) {
-    return {{"index", index},
-            {"delta", std::move(delta)},
-            {"logprobs", logprobs.empty() ? Json() : logprobs_json(logprobs)},
-            {"finish_reason", nullptr}};
+    return dump_json(delta);
   }
 
   static Json calls(const std::vector<text::ToolCallDelta>& deltas) {
@@ -113,7 +101,7 @@ class ChatWhole final : public WholeBody {
   ChatWhole(AnswerHead head, const ChatRequest& request)
       : WholeBody(std::move(head)), choices_(static_cast<size_t>(request.generation.n)) {}
 
-  std::string event(const AnswerEvent& event) override {
+  void event(const AnswerEvent& event, std::string&) override {
     Choice& choice = choices_[event.choice];
     choice.text += event.text;
     choice.reasoning += event.reasoning;
@@ -126,7 +114,6 @@ class ChatWhole final : public WholeBody {
     }
     choice.logprobs.insert(choice.logprobs.end(), event.logprobs.begin(), event.logprobs.end());
     if (!event.finish_reason.empty()) choice.finish_reason = event.finish_reason;
-    return "";
   }
 
   std::string end(const AnswerResult& result) override {

@@ -38,20 +38,22 @@ class CompletionStream final : public EventStream {
         echo_(request.echo ? request.prompt : ""),
         choices_(static_cast<size_t>(request.generation.n)) {}
 
-  std::string event(const AnswerEvent& event) override {
+  void event(const AnswerEvent& event, std::string& out) override {
     const bool ends = !event.finish_reason.empty();
-    if (event.text.empty() && event.logprobs.empty() && !ends) return "";
+    if (event.text.empty() && event.logprobs.empty() && !ends) return;
     Choice& choice = choices_[event.choice];
     std::string text = event.text;
     if (!std::exchange(choice.begun, true)) {
       text.insert(0, echo_);
       choice.offset = characters(echo_);
     }
-    return chunk({{"index", event.choice},
-                  {"text", std::move(text)},
-                  {"logprobs",
-                   event.logprobs.empty() ? Json() : logprobs_json(event.logprobs, choice.offset)},
-                  {"finish_reason", ends ? Json(event.finish_reason) : Json()}});
+    Json logprobs;
+    if (!event.logprobs.empty()) logprobs = logprobs_json(event.logprobs, choice.offset);
+    open_chunk(out, event.choice);
+    out += ",\"text\":";
+    append_json(out, text);
+    out += ",\"logprobs\":" + dump_json(logprobs);
+    close_chunk(out, event.finish_reason);
   }
 
  private:
@@ -70,12 +72,11 @@ class CompletionWhole final : public WholeBody {
         echo_(request.echo ? request.prompt : ""),
         choices_(static_cast<size_t>(request.generation.n)) {}
 
-  std::string event(const AnswerEvent& event) override {
+  void event(const AnswerEvent& event, std::string&) override {
     Choice& choice = choices_[event.choice];
     choice.text += event.text;
     choice.logprobs.insert(choice.logprobs.end(), event.logprobs.begin(), event.logprobs.end());
     if (!event.finish_reason.empty()) choice.finish_reason = event.finish_reason;
-    return "";
   }
 
   std::string end(const AnswerResult& result) override {

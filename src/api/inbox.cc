@@ -11,6 +11,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr std::chrono::milliseconds kPause{1};
+constexpr size_t kMany = 8;
 
 }  // namespace
 
@@ -20,18 +21,32 @@ void Wakeups::wake(std::shared_ptr<Inbox> inbox) {
     waiting_.push_back(std::move(inbox));
     if (std::exchange(under_way_, true)) return;
   }
-  asio::post(executor_, [self = shared_from_this()] { self->arrive(); });
+  asio::post(executor_, [self = shared_from_this()] { self->set_out(); });
+}
+
+void Wakeups::set_out() {
+  if (many_) {
+    arrive_later();
+  } else {
+    arrive();
+  }
 }
 
 void Wakeups::arrive() {
   std::vector<std::shared_ptr<Inbox>> woken;
+  bool over = false;
   {
     const std::lock_guard lock(mutex_);
     woken.swap(waiting_);
-    if (woken.empty()) under_way_ = false;
+    many_ = woken.size() >= kMany;
+    over = many_ || woken.empty();
+    if (over) under_way_ = false;
   }
-  if (woken.empty()) return;
   for (const auto& inbox : woken) inbox->resume();
+  if (!over) arrive_later();
+}
+
+void Wakeups::arrive_later() {
   pause_.expires_after(kPause);
   pause_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
     const std::shared_ptr<Wakeups> self = weak.lock();
@@ -62,23 +77,33 @@ void Inbox::notify(std::unique_lock<std::mutex> lock) {
   wakeups_->wake(shared_from_this());
 }
 
-asio::awaitable<Inbox::Batch> Inbox::take(Clock::time_point until) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!batch_.empty()) co_return std::exchange(batch_, {});
-    waiting_ = true;
-  }
+/// Fetches what came; when that is nothing, has the next that comes wake the reader.
+bool Inbox::collect() {
+  taken_.events.clear();
+  const std::lock_guard lock(mutex_);
+  std::swap(taken_.events, batch_.events);  // both keep their memory
+  taken_.result = std::exchange(batch_.result, {});
+  waiting_ = taken_.empty();
+  return !waiting_;
+}
+
+asio::awaitable<Inbox::Batch*> Inbox::take(Clock::time_point until) {
+  if (collect()) co_return &taken_;
   until_ = until;
   if (!timer_runs_) watch_clock();
   const auto wait = [this](Reader reader) { reader_.emplace(std::move(reader)); };
   co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(wait, asio::use_awaitable);
-  const std::lock_guard lock(mutex_);
-  waiting_ = false;
-  co_return std::exchange(batch_, {});
+  co_return &taken_;
 }
 
 void Inbox::resume() {
   if (!reader_) return;
+  bool waits_on = false;
+  while (collect()) {
+    waits_on = look_(taken_);
+    if (!waits_on) break;
+  }
+  if (waits_on) return;
   Reader reader = std::move(*reader_);
   reader_.reset();
   reader();

@@ -1,10 +1,12 @@
 #include "api/request_log.h"
 
+#include <fmt/format.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <cmath>
+#include <iterator>
 #include <memory>
 
 #include "api/json_body.h"
@@ -29,29 +31,54 @@ class JsonMessage final : public spdlog::custom_flag_formatter {
   }
 };
 
-double milliseconds(double seconds) { return std::round(seconds * 1e6) / 1e3; }
+/// One line of JSON, put together by hand: every request writes one.
+class Line {
+ public:
+  void add(std::string_view name, std::string_view value) {
+    open(name);
+    append_json(text_, value);
+  }
+  void add(std::string_view name, int64_t value) {
+    open(name);
+    text_ += std::to_string(value);
+  }
+  void add_milliseconds(std::string_view name, double seconds) {
+    open(name);
+    fmt::format_to(std::back_inserter(text_), "{}", std::round(seconds * 1e6) / 1e3);
+  }
+  const std::string& end() { return text_ += '}'; }
+
+ private:
+  void open(std::string_view name) {
+    text_ += text_.empty() ? "{\"" : ",\"";
+    text_ += name;
+    text_ += "\":";
+  }
+  std::string text_;
+};
 
 }  // namespace
 
 void log_request(const RequestRecord& record) {
-  Json line = {{"event", "request"},
-               {"request_id", record.id},
-               {"peer", record.peer},
-               {"method", record.method},
-               {"path", record.path},
-               {"status", record.status},
-               {"ms", milliseconds(record.seconds)}};
-  if (!record.key.empty()) line["key"] = record.key;
-  if (!record.error.empty()) line["error"] = record.error;
+  Line line;
+  line.add("event", "request");
+  line.add("request_id", record.id);
+  line.add("peer", record.peer);
+  line.add("method", record.method);
+  line.add("path", record.path);
+  line.add("status", record.status);
+  line.add_milliseconds("ms", record.seconds);
+  if (!record.key.empty()) line.add("key", record.key);
+  if (!record.error.empty()) line.add("error", record.error);
   if (record.prompt_tokens >= 0) {
-    line["prompt_tokens"] = record.prompt_tokens;
-    line["cache_hit_tokens"] = record.cache_hit_tokens;
-    line["completion_tokens"] = record.completion_tokens;
-    line["first_token_ms"] = milliseconds(record.first_token_seconds);
-    line["outcome"] = record.outcome;
+    line.add("prompt_tokens", record.prompt_tokens);
+    line.add("cache_hit_tokens", record.cache_hit_tokens);
+    line.add("completion_tokens", record.completion_tokens);
+    line.add_milliseconds("first_token_ms", record.first_token_seconds);
+    line.add("outcome", record.outcome);
   }
-  if (!record.text.empty()) line["body"] = record.text;
-  spdlog::info(dump_json(line));
+  if (!record.text.empty()) line.add("body", record.text);
+  spdlog::info("{}", line.end());
 }
 
 void log_as_json() {

@@ -52,6 +52,7 @@ Service::Service(Backend& backend, ledger::Ledger& ledger, Workers& workers,
     : backend_(backend),
       ledger_(ledger),
       workers_(workers),
+      till_(ledger, workers, executor),
       wakeups_(std::make_shared<Wakeups>(std::move(executor))),
       options_(std::move(options)),
       access_(ledger, workers, options_.key_concurrency) {}
@@ -139,9 +140,9 @@ asio::awaitable<void> Service::route_get(Exchange& exchange) {
 asio::awaitable<void> Service::route_post(Exchange& exchange) {
   const std::string& endpoint = exchange.endpoint;
   if (endpoint == "/chat/completions") {
-    co_await serve_chat(exchange);
+    co_await serve_answer(exchange, &Service::read_chat);
   } else if (endpoint == "/completions") {
-    co_await serve_completion(exchange);
+    co_await serve_answer(exchange, &Service::read_completion);
   } else if (endpoint == "/tokenize") {
     co_await serve_tokenize(exchange);
   } else if (endpoint != "other" || find_page_file(exchange.request.path)) {
@@ -175,10 +176,15 @@ asio::awaitable<void> Service::reply_error(Exchange& exchange, const ApiError& e
   co_await exchange.connection.send(response);
 }
 
-asio::awaitable<Caller> Service::admit(Exchange& exchange) {
-  Caller caller = co_await access_.admit(exchange.request);
+Caller Service::identify(Exchange& exchange, bool asks) {
+  Caller caller = access_.identify(exchange.request, asks);
   if (caller.key) exchange.record.key = caller.key->hint;
-  co_return caller;
+  return caller;
+}
+
+asio::awaitable<Caller> Service::admit(Exchange& exchange) {
+  const bool asks = co_await access_.asks_for_key();
+  co_return co_await run_on(workers_, [&] { return identify(exchange, asks); });
 }
 
 void Service::check_model(const std::string& name) const {
@@ -328,63 +334,48 @@ asio::awaitable<void> Service::serve_page(Exchange& exchange) {
   co_await exchange.connection.send(response);
 }
 
-// On a worker, like what comes before it there: a second trip would cost more than it does.
-void Service::open_bill(const Exchange& exchange, const Caller& caller, Task& task) {
-  task.bill =
-      std::make_unique<Bill>(ledger_, workers_, caller,
-                             BillTerms{.request_id = exchange.record.id,
-                                       .model = options_.model,
-                                       .prompt_tokens = task.answer->prompt_tokens(),
-                                       .most_output = task.answer->max_tokens() * task.choices,
-                                       .grows = backend_.counts_tokens()});
-  task.bill->open();
+/// Throws ApiError; on a worker.
+Service::Task Service::read_chat(const Exchange& exchange, const Json& body, const Caller& caller) {
+  const ChatRequest request = read_chat_request(body, exchange.beta);
+  check_model(request.generation.model);
+  const RequestContext context{.id = exchange.record.id, .user = caller.user()};
+  return {backend_.chat(request, context), chat_writer(head(exchange), request),
+          request.generation.n, nullptr};
 }
 
-asio::awaitable<Service::Task> Service::prepare_chat(Exchange& exchange, const Caller& caller) {
-  const std::string text = std::move(exchange.request.body);
-  co_return co_await run_on(workers_, [&] {
-    const ChatRequest request = read_chat_request(parse_body(text), exchange.beta);
-    check_model(request.generation.model);
-    const RequestContext context{.id = exchange.record.id, .user = caller.user()};
-    Task task{backend_.chat(request, context), chat_writer(head(exchange), request),
-              request.generation.n, nullptr};
-    open_bill(exchange, caller, task);
-    return task;
-  });
-}
-
-asio::awaitable<void> Service::serve_chat(Exchange& exchange) {
-  if (draining_) throw overloaded("The server is stopping");
-  const Caller caller = co_await admit(exchange);
-  const Access::Slot slot = access_.occupy(caller);
-  Task task = co_await prepare_chat(exchange, caller);
-  co_await answer(exchange, std::move(task));
-}
-
-asio::awaitable<Service::Task> Service::prepare_completion(Exchange& exchange,
-                                                           const Caller& caller) {
-  const std::string text = std::move(exchange.request.body);
-  co_return co_await run_on(workers_, [&] {
-    const CompletionRequest request = read_completion_request(parse_body(text));
-    check_model(request.generation.model);
-    const RequestContext context{.id = exchange.record.id, .user = caller.user()};
-    Task task{backend_.complete(request, context), completion_writer(head(exchange), request),
-              request.generation.n, nullptr};
-    open_bill(exchange, caller, task);
-    return task;
-  });
-}
-
-asio::awaitable<void> Service::serve_completion(Exchange& exchange) {
-  if (draining_) throw overloaded("The server is stopping");
-  const Caller caller = co_await admit(exchange);
+Service::Task Service::read_completion(const Exchange& exchange, const Json& body,
+                                       const Caller& caller) {
   if (!exchange.beta) {
     throw invalid_request(
         "completions api is only available when using beta api (set "
         "base_url=\"https://api.deepseek.com/beta\")");
   }
+  const CompletionRequest request = read_completion_request(body);
+  check_model(request.generation.model);
+  const RequestContext context{.id = exchange.record.id, .user = caller.user()};
+  return {backend_.complete(request, context), completion_writer(head(exchange), request),
+          request.generation.n, nullptr};
+}
+
+asio::awaitable<void> Service::serve_answer(Exchange& exchange, Reading reading) {
+  if (draining_) throw overloaded("The server is stopping");
+  const bool asks = co_await access_.asks_for_key();
+  const std::string text = std::move(exchange.request.body);
+  Caller caller;
+  // All in one trip.
+  Task task = co_await run_on(workers_, [&] {
+    caller = identify(exchange, asks);
+    return (this->*reading)(exchange, parse_body(text), caller);
+  });
   const Access::Slot slot = access_.occupy(caller);
-  Task task = co_await prepare_completion(exchange, caller);
+  task.bill =
+      std::make_unique<Bill>(till_, caller,
+                             BillTerms{.request_id = exchange.record.id,
+                                       .model = options_.model,
+                                       .prompt_tokens = task.answer->prompt_tokens(),
+                                       .most_output = task.answer->max_tokens() * task.choices,
+                                       .grows = backend_.counts_tokens()});
+  co_await task.bill->open();
   co_await answer(exchange, std::move(task));
 }
 

@@ -14,6 +14,7 @@
 #include "api/inbox.h"
 #include "api/metrics.h"
 #include "api/request_log.h"
+#include "api/till.h"
 #include "api/workers.h"
 #include "ledger/ledger.h"
 
@@ -59,14 +60,14 @@ class Service {
   asio::awaitable<void> serve_info(Exchange& exchange);
   asio::awaitable<void> serve_models(Exchange& exchange);
   asio::awaitable<void> serve_tokenize(Exchange& exchange);
-  asio::awaitable<void> serve_chat(Exchange& exchange);
-  asio::awaitable<void> serve_completion(Exchange& exchange);
-  asio::awaitable<Task> prepare_chat(Exchange& exchange, const Caller& caller);
-  asio::awaitable<Task> prepare_completion(Exchange& exchange, const Caller& caller);
-  void open_bill(const Exchange& exchange, const Caller& caller, Task& task);
+  using Reading = Task (Service::*)(const Exchange&, const Json&, const Caller&);
+  asio::awaitable<void> serve_answer(Exchange& exchange, Reading reading);
+  Task read_chat(const Exchange& exchange, const Json& body, const Caller& caller);
+  Task read_completion(const Exchange& exchange, const Json& body, const Caller& caller);
   asio::awaitable<void> answer(Exchange& exchange, Task task);
   asio::awaitable<void> reply(Exchange& exchange, const Json& body);
   asio::awaitable<void> reply_error(Exchange& exchange, const ApiError& error);
+  Caller identify(Exchange& exchange, bool asks);
   asio::awaitable<Caller> admit(Exchange& exchange);
   void check_model(const std::string& name) const;
   AnswerHead head(const Exchange& exchange) const;
@@ -75,6 +76,7 @@ class Service {
   Backend& backend_;
   ledger::Ledger& ledger_;
   Workers& workers_;
+  Till till_;
   std::shared_ptr<Wakeups> wakeups_;
   const ServiceOptions options_;
   Access access_;

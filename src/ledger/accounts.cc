@@ -183,7 +183,7 @@ std::optional<ApiKey> Ledger::authenticate(std::string_view secret) {
   // The index compares hashes, which a guesser cannot steer towards a stored one; how long it takes
   // therefore tells nothing about any key.
   const std::string hash = hash_api_key(secret);
-  return run([&](Database& db) -> std::optional<ApiKey> {
+  return read([&](Database& db) -> std::optional<ApiKey> {
     const auto rows = db.query(std::string(kSelectKeys) + "WHERE k.hash = $1", {hash});
     const std::string stored = rows.empty() ? std::string(hash.size(), '-') : rows[0].text(7);
     const bool equal = equal_in_constant_time(hash, stored);
@@ -193,7 +193,7 @@ std::optional<ApiKey> Ledger::authenticate(std::string_view secret) {
 }
 
 bool Ledger::has_keys() {
-  return run(
+  return read(
       [&](Database& db) { return !db.query("SELECT id FROM api_keys LIMIT 1", {}).empty(); });
 }
 

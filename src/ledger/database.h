@@ -67,8 +67,10 @@ class Database {
   virtual std::string_view for_update() const = 0;
   /// The type of a column that numbers its rows.
   virtual std::string_view serial_primary_key() const = 0;
-  /// How many connections serve a server well.
-  virtual int useful_connections() const = 0;
+  /// How many connections that write serve a server well.
+  virtual int useful_writers() const = 0;
+  /// How many changes do well to share a transaction.
+  virtual size_t useful_changes() const = 0;
 };
 
 /// Rolls back unless committed.

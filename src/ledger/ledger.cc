@@ -17,9 +17,14 @@ Ledger::Ledger(Options options)
     };
   }
   run([](Database& db) { prepare_schema(db); });
+  // Where writers take turns, those who only read need not wait for them.
+  if (useful_writers() == 1) readers_ = std::make_unique<Pool>(options_);
 }
 
 Ledger::~Ledger() = default;
+
+size_t Ledger::useful_changes() const { return pool_->useful_changes(); }
+int Ledger::useful_writers() const { return pool_->useful_writers(); }
 
 Time Ledger::now() const { return options_.clock(); }
 
@@ -46,7 +51,7 @@ int64_t Ledger::recover() {
       if (!dead) continue;
       for (const Row& hold : db.query("SELECT request_id FROM holds WHERE server_id = $1", {id})) {
         Transaction transaction(db);
-        settle_in(db, hold.text(0), std::nullopt, "server_lost");
+        Books(db, server_id_, now()).settle_as_noted(hold.text(0), "server_lost");
         transaction.commit();
         ++recovered;
       }

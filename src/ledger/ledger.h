@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,6 +71,10 @@ struct Charge {
   Nano from_granted = 0;
   std::string outcome;
 };
+
+class Books;
+/// What a request does to its hold, through the books of a transaction (ledger/books.h).
+using Change = std::function<void(Books&)>;
 
 struct UsageFilter {
   std::optional<int64_t> account_id;
@@ -137,6 +143,13 @@ class Ledger {
   int64_t extend_hold(const std::string& request_id, const Tokens& used, int64_t more_output);
   /// Charges what was used and releases the rest. A second call returns the first one's charge.
   Charge settle(const std::string& request_id, const Tokens& used, const std::string& outcome);
+  /// What requests do to holds, all in one transaction. Returns what each threw: one that threw
+  /// changed nothing, and kept none of the others from happening. A change may be run several
+  /// times, of which one counts.
+  std::vector<std::exception_ptr> apply(std::span<const Change* const> changes);
+  /// How many changes to give to one apply(), and how many of those calls to make at a time.
+  size_t useful_changes() const;
+  int useful_writers() const;
   /// Says that this server lives. Call it every few seconds while holds are open.
   void heartbeat();
   /// Settles the holds of dead servers for what they had noted. Returns how many.
@@ -150,16 +163,21 @@ class Ledger {
   class Pool;
   template <typename Operation>
   auto run(Operation operation);
+  template <typename Operation>
+  auto read(Operation operation);
+  template <typename Operation>
+  auto run_on(Pool& pool, Operation operation);
   void register_server(Database& db);
-  std::optional<Hold> try_open_hold(const HoldRequest& request);
+  template <typename Operation>
+  void change(Operation operation);
+  void change_alone(const Change& given);
   Account add_credit(const std::string& name, Nano amount, const std::string& reference,
                      bool granted);
-  Charge settle_in(Database& db, const std::string& request_id, const std::optional<Tokens>& used,
-                   const std::string& outcome);
 
   Options options_;
   std::string server_id_;
   std::unique_ptr<Pool> pool_;
+  std::unique_ptr<Pool> readers_;  // none: they use the other
 };
 
 /// CSV with a header, amounts exact.

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "ledger/books.h"
 #include "ledger/server_process.h"
 #include "ledger/testing/private_postgres.h"
 
@@ -205,6 +206,36 @@ TEST_P(LedgerTest, TheSameRequestIsChargedOnce) {
   EXPECT_EQ(ledger->account("ann").total(), kUnit - first.charged);
   EXPECT_THROW(ledger->open_hold(ask(ann, "r1", 10, 10)), Error);
   EXPECT_THROW(ledger->settle("r9", {}, "stop"), Error);
+}
+
+TEST_P(LedgerTest, ChangesShareATransactionAndFailAlone) {
+  const auto ledger = open();
+  const Customer ann = customer(*ledger, "ann", Currency::kCny, 0, 1'000'000'000);
+  std::optional<Hold> first, second;
+  const Change open_first = [&](Books& books) { first = books.open_hold(ask(ann, "r1", 10, 10)); };
+  const Change unknown = [&](Books& books) { books.settle("unknown", {0, 1, 1}, "stop"); };
+  const Change open_second = [&](Books& books) {
+    second = books.open_hold(ask(ann, "r2", 10, 10));
+  };
+  const Change broken = [&](Books& books) {
+    books.extend_hold("r1", {0, 10, 5}, 10);
+    throw Error(ErrorKind::kIo, "after a change");
+  };
+  const Change* const changes[] = {&open_first, &unknown, &open_second, &broken};
+  const auto errors = ledger->apply(changes);
+  ASSERT_EQ(errors.size(), 4u);
+  EXPECT_TRUE(!errors[0] && errors[1] && !errors[2] && errors[3]);
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(first->covered_output, 10);
+  const Nano each = first->prices.cost({0, 10, 10});
+  EXPECT_EQ(ledger->account("ann").held, 2 * each) << "what threw left nothing behind";
+
+  const Change settle_first = [&](Books& books) { books.settle("r1", {0, 10, 10}, "stop"); };
+  const Change settle_second = [&](Books& books) { books.settle("r2", {0, 10, 1}, "stop"); };
+  const Change* const ends[] = {&settle_first, &settle_second, &settle_first};
+  for (const auto& error : ledger->apply(ends)) EXPECT_FALSE(error);
+  EXPECT_EQ(ledger->account("ann").held, 0);
+  EXPECT_EQ(ledger->account("ann").total(), 1'000'000'000 - each - second->prices.cost({0, 10, 1}));
 }
 
 TEST_P(LedgerTest, NeverNegativeWhenABackendUsesMoreThanItsHold) {

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "ledger/books.h"
 #include "ledger/ledger.h"
 
 namespace fathom::ledger {
@@ -15,8 +16,12 @@ class Ledger::Pool {
  public:
   explicit Pool(const Options& options) : options_(options) {
     idle_.push_back(open_database(options.address, options.durability));
-    may_open_ = idle_.back()->useful_connections() - 1;
+    useful_writers_ = idle_.back()->useful_writers();
+    useful_changes_ = idle_.back()->useful_changes();
+    may_open_ = useful_writers_ - 1;
   }
+  int useful_writers() const { return useful_writers_; }
+  size_t useful_changes() const { return useful_changes_; }
 
   class Lease {
    public:
@@ -61,6 +66,8 @@ class Ledger::Pool {
   }
 
   const Options& options_;
+  int useful_writers_;
+  size_t useful_changes_;
   std::mutex mutex_;
   std::condition_variable returned_;
   std::vector<std::unique_ptr<Database>> idle_;
@@ -69,9 +76,9 @@ class Ledger::Pool {
 
 /// Runs operation(Database&) on a connection of the pool, again when the database asks for it.
 template <typename Operation>
-auto Ledger::run(Operation operation) {
+auto Ledger::run_on(Pool& pool, Operation operation) {
   constexpr int kTries = 5;
-  Pool::Lease lease(*pool_);
+  Pool::Lease lease(pool);
   for (int attempt = 1;; ++attempt) {
     try {
       (*lease).ensure_connected();
@@ -81,6 +88,28 @@ auto Ledger::run(Operation operation) {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(10 << attempt));
   }
+}
+
+template <typename Operation>
+auto Ledger::run(Operation operation) {
+  return run_on(*pool_, operation);
+}
+
+/// The same for what writes nothing.
+template <typename Operation>
+auto Ledger::read(Operation operation) {
+  return run_on(readers_ ? *readers_ : *pool_, operation);
+}
+
+/// Runs operation(Books&) in a transaction.
+template <typename Operation>
+void Ledger::change(Operation operation) {
+  run([&](Database& db) {
+    Transaction transaction(db);
+    Books books(db, server_id_, now());
+    operation(books);
+    transaction.commit();
+  });
 }
 
 }  // namespace fathom::ledger

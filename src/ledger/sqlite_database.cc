@@ -69,7 +69,9 @@ class SqliteDatabase : public Database {
   std::string_view serial_primary_key() const override {
     return "INTEGER PRIMARY KEY AUTOINCREMENT";
   }
-  int useful_connections() const override { return 1; }
+  int useful_writers() const override { return 1; }
+  /// Writers take turns anyway, and a transaction costs several times what a change does.
+  size_t useful_changes() const override { return 128; }
 
  private:
   struct Reset {

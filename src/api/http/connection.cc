@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -62,7 +64,10 @@ asio::awaitable<std::optional<HttpRequest>> Connection::read() {
     idle_ = !parser.started();
     if (gone_) co_return std::nullopt;
     const bool more = co_await read_more();
-    if (!more) co_return std::nullopt;
+    if (!more) {
+      ended_ = true;
+      co_return std::nullopt;
+    }
   }
   idle_ = false;
   no_limit();
@@ -102,25 +107,32 @@ asio::awaitable<void> Connection::send(const Response& response) {
   co_await write_all(bytes);
 }
 
-asio::awaitable<void> Connection::start(const Response& response) {
+void Connection::start(const Response& response) {
   streaming_ = true;
-  const std::string bytes = head(response, true);
+  opening_ = head(response, true);
   if (http_1_0_) keep_alive_ = false;
+}
+
+/// What was to go before it, then `part` as the next of the body.
+std::string Connection::next_part(std::string_view part) {
+  std::string bytes = std::exchange(opening_, {});
+  if (http_1_0_ || part.empty()) return bytes += part;
+  char digits[16];
+  const char* const end = std::to_chars(digits, std::end(digits), part.size(), 16).ptr;
+  bytes.reserve(bytes.size() + part.size() + sizeof digits + 16);
+  bytes.append(digits, static_cast<size_t>(end - digits))
+      .append("\r\n")
+      .append(part)
+      .append("\r\n");
+  return bytes;
+}
+
+bool Connection::write_now(std::string_view part) { return begin_write(next_part(part)); }
+
+asio::awaitable<void> Connection::finish(std::string_view part) {
+  std::string bytes = next_part(part);
+  if (!http_1_0_) bytes += "0\r\n\r\n";
   co_await write_all(bytes);
-}
-
-asio::awaitable<void> Connection::write(std::string_view part) {
-  if (!write_now(part)) co_await flush();
-}
-
-bool Connection::write_now(std::string_view part) {
-  if (part.empty()) return true;
-  if (http_1_0_) return begin_write(part);
-  return begin_write(fmt::format("{:x}\r\n{}\r\n", part.size(), part));
-}
-
-asio::awaitable<void> Connection::finish() {
-  if (!http_1_0_) co_await write_all("0\r\n\r\n");
 }
 
 asio::awaitable<void> Connection::write_all(std::string_view bytes) {
@@ -130,7 +142,7 @@ asio::awaitable<void> Connection::write_all(std::string_view bytes) {
 // Nearly always all of it fits into the socket's buffer.
 bool Connection::begin_write(std::string_view bytes) {
   FATHOM_CHECK(unsent_.empty());
-  if (gone_) return true;
+  if (gone_ || bytes.empty()) return true;
   error_code error;
   const size_t written = transport_->write_now(asio::buffer(bytes.data(), bytes.size()), error);
   if (error) gone_ = true;
@@ -182,11 +194,13 @@ asio::awaitable<void> Connection::unwatch() {
 }
 
 asio::awaitable<void> Connection::shutdown() {
-  limit(std::chrono::seconds(2));
-  if (!gone_) co_await transport_->shutdown();
+  if (!gone_ && !ended_) {
+    limit(std::chrono::seconds(2));
+    co_await transport_->shutdown();
+  }
   // What the client still sends is read and dropped for a moment: closing with it unread would
   // reset the connection, and the response could be lost on its way.
-  for (bool more = !gone_; more && !gone_;) {
+  for (bool more = !ended_; more && !gone_;) {
     more = co_await read_more();
     buffer_.clear();
   }

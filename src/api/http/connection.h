@@ -51,14 +51,16 @@ class Connection {
   void answer(const HttpRequest& request);
   /// A whole response. HEAD gets no body.
   asio::awaitable<void> send(const Response& response);
-  /// A response whose body comes in parts, write() by write(), until finish().
-  asio::awaitable<void> start(const Response& response);
-  asio::awaitable<void> write(std::string_view part);
-  /// write() in two steps, for the many parts that nobody has to wait for: false when flush() must
-  /// follow before the next part.
+  /// A response whose body comes in parts, write_now() by write_now(), until finish().
+  /// The head goes out with the first part.
+  void start(const Response& response);
+  /// False when flush() must follow before the next part: most fit into the socket's buffer, and
+  /// nobody has to wait.
   bool write_now(std::string_view part);
   asio::awaitable<void> flush();
-  asio::awaitable<void> finish();
+  bool flushed() const { return unsent_.empty(); }
+  /// The last part and the body's end.
+  asio::awaitable<void> finish(std::string_view part);
   /// start() was called.
   bool started() const { return streaming_; }
 
@@ -81,6 +83,7 @@ class Connection {
  private:
   asio::awaitable<void> write_all(std::string_view bytes);
   bool begin_write(std::string_view bytes);
+  std::string next_part(std::string_view part);
   asio::awaitable<bool> read_more();
   asio::awaitable<void> watch_loop();
   std::string head(const Response& response, bool chunked) const;
@@ -91,14 +94,16 @@ class Connection {
   asio::any_io_executor executor_;
   const HttpLimits limits_;
   const Timeouts timeouts_;
-  std::string buffer_;  // read and not yet parsed
-  std::string unsent_;  // what flush() is for
+  std::string buffer_;   // read and not yet parsed
+  std::string opening_;  // the head that goes before the first part
+  std::string unsent_;   // what flush() is for
   Clock::time_point deadline_ = Clock::time_point::max();
   bool keep_alive_ = true;
   bool head_only_ = false;
   bool http_1_0_ = false;
   bool streaming_ = false;
   bool gone_ = false;
+  bool ended_ = false;  // the client sends no more
   bool idle_ = true;
 
   std::function<void()> on_gone_;
