@@ -75,6 +75,8 @@ export async function openPage(browser, url, { size, language, ...options }) {
 export async function reopenPage(view, url) {
   const { context, page, size, options } = view;
   for (const event of kWatched) page.removeAllListeners(event);
+  // What the page before has begun, a count of its draft say, ends here unseen.
+  await page.goto('about:blank');
   view.session ??= await context.newCDPSession(page);
   await view.session.send('Storage.clearDataForOrigin', {
     origin: new URL(url).origin,
