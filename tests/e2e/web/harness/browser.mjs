@@ -49,6 +49,11 @@ export const kVariants = ['phone', 'desktop'].flatMap((size) =>
   ['en', 'zh'].map((language) => ({ size, language })),
 );
 
+/** Both widths and both languages in two of them. */
+export const kTwoVariants = kVariants.filter(
+  ({ size, language }) => (size === 'phone') === (language === 'zh'),
+);
+
 /** A fresh browser profile at a size and in a language, with the page at `url`. */
 export async function openPage(browser, url, { size, language, ...options }) {
   const context = await browser.newContext({

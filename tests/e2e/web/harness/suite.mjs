@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { kVariants, launch, openPage, reopenPage } from './browser.mjs';
+import { kTwoVariants, kVariants, launch, openPage, reopenPage } from './browser.mjs';
 import { startScriptedServer } from './scripted_server.mjs';
 
 const kFailures = new URL('../../../../artifacts/web-failures/', import.meta.url).pathname;
@@ -32,8 +32,13 @@ export function once(name, run, { size = 'desktop', language = 'en', server, pag
   });
 }
 
-/** The same test at both widths and in both languages. */
+/** The same test at both widths and in both languages: a phone in Chinese, a desktop in English. */
 export function everywhere(name, run, options) {
+  for (const variant of kTwoVariants) once(name, run, { ...options, ...variant });
+}
+
+/** The same test at each width in each language, where the words' lengths matter. */
+export function everyWay(name, run, options) {
   for (const variant of kVariants) once(name, run, { ...options, ...variant });
 }
 

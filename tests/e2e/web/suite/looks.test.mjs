@@ -12,7 +12,7 @@ import {
 } from '../harness/chat.mjs';
 import { wordsOf } from '../harness/browser.mjs';
 import { kRichAnswer } from '../harness/samples.mjs';
-import { eventually, everywhere, once } from '../harness/suite.mjs';
+import { eventually, everyWay, everywhere, once } from '../harness/suite.mjs';
 
 everywhere('the language follows the browser and can be chosen', async (view) => {
   const { page, t, language } = view;
@@ -60,7 +60,7 @@ everywhere('light, dark, or as the system', async (view) => {
   await shows(view, 'light');
 });
 
-everywhere('nothing is wider than the page', async (view, server) => {
+everyWay('nothing is wider than the page', async (view, server) => {
   const { page } = view;
   const wide = `${'x'.repeat(300)}\n\n| ${'wide | '.repeat(30)}\n|${'---|'.repeat(30)}\n| ${'cell | '.repeat(30)}\n\n$$${'x+'.repeat(200)}x$$\n\n\`\`\`\n${'y'.repeat(400)}\n\`\`\`\n`;
   server.answer({ pieces: [wide + kRichAnswer] });

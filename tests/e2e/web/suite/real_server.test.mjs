@@ -1,7 +1,7 @@
 // A visit to `fathom serve` itself, as built, with the model that it has by default: everything that
 // the page offers, step by step on one page. Nothing here depends on what the model knows.
 import { after, before, test } from 'node:test';
-import { kVariants } from '../harness/browser.mjs';
+import { kTwoVariants, kVariants } from '../harness/browser.mjs';
 import { RealServer } from '../harness/real_server.mjs';
 import { onPage } from '../harness/suite.mjs';
 import { accountSteps, checkBalance, kPaid } from '../real/account.mjs';
@@ -58,7 +58,7 @@ test('fathom serve, stopped and started in the middle of a conversation', async 
   await restarted.start();
   try {
     const key = restarted.customer('ann', kPaid);
-    for (const variant of kVariants) {
+    for (const variant of kTwoVariants) {
       const name = `${variant.size}-${variant.language}`;
       await t.test(name, { timeout: 120_000 }, () =>
         onPage(restarted.url, { name: 'restart', ...variant }, (view) =>
