@@ -14,4 +14,7 @@ if ! cmp -s package-lock.json node_modules/.installed; then
 fi
 flock -u 9
 if [[ $# -eq 0 ]]; then set -- suite/*.test.mjs; fi
-exec node --test --test-concurrency=2 --test-timeout=300000 "$@"
+# Of a file: the long form kills its server 500 times.
+limit=300000
+if [[ -n ${FATHOM_LONG_TESTS:-} ]]; then limit=3600000; fi
+exec node --test --test-concurrency=2 --test-timeout=$limit "$@"
