@@ -18,6 +18,7 @@
 #include "cli/json_lines.h"
 #include "cli/model_options.h"
 #include "cli/serve_sim.h"
+#include "cli/speculation_bench.h"
 
 namespace fathom::cli {
 namespace {
@@ -33,6 +34,8 @@ struct Options {
   bool cpu_time = false;
   bool serve_sim = false;
   ServeSimCommand service;
+  bool speculation = false;
+  SpeculationBenchCommand drafts;
 };
 
 std::vector<bench::Workload> workloads(const Options& options) {
@@ -122,8 +125,11 @@ void add_bench(CLI::App& app) {
                     "Measure in seconds of the one thread, for a machine with other work");
   command->add_flag("--json", options->json, "Everything measured and counted, as JSON");
   add_serve_sim_options(*command, options->service, options->serve_sim);
+  add_speculation_bench_options(*command, options->drafts, options->speculation);
   command->callback([options] {
-    if (options->serve_sim) {
+    if (options->speculation) {
+      run_speculation_bench(options->model, options->drafts, options->json);
+    } else if (options->serve_sim) {
       run_serve_sim(options->model, options->service, options->json);
     } else {
       run(*options);

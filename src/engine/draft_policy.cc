@@ -3,20 +3,18 @@
 #include <algorithm>
 #include <bit>
 
-#include "engine/running_mean.h"
-
 namespace fathom::engine {
 namespace {
 
-constexpr double kNewest = 0.15;  // weight of the newest time in an average
+constexpr double kNewest = 0.15;  // weight of the newest share in an average
 constexpr double kMemory = 24;    // drafts that the acceptance remembers
 constexpr double kPriorAcceptance = 0.7;
 constexpr double kPriorWeight = 3;
 constexpr int kTrialRounds = 4;
 constexpr int kPlainRounds = 4;       // to be measured before anything is tried
 constexpr int kPlainEvery = 64;       // while speculating, one plain step in this many
-constexpr double kTrialShare = 0.01;  // of the decoding time
-constexpr double kFirstTrial = 2.0;   // plain rounds that the first trial may cost
+constexpr double kTrialShare = 0.01;  // of the decoding time, which pays for trials
+constexpr double kMostDebt = 5.0;     // plain rounds that may be owed, a trial included
 constexpr double kMargin = 1.02;      // what a length must win to be taken
 constexpr int kTrackedOneIn = 16;
 
@@ -40,8 +38,9 @@ double DraftPolicy::expected_tokens(const Times& times, int drafts) const {
 
 // 0 where it is not known.
 double DraftPolicy::round_seconds(const Times& times, int drafts) const {
-  if (times.verify[drafts] == 0 || (drafts > 0 && times.draft[drafts] == 0)) return 0;
-  return times.verify[drafts] + times.draft[drafts];
+  if (times.verify[drafts].count() == 0) return 0;
+  if (drafts > 0 && times.draft[drafts].count() == 0) return 0;
+  return times.verify[drafts].seconds() + times.draft[drafts].seconds();
 }
 
 int DraftPolicy::best_known(const Times& times) const {
@@ -74,13 +73,13 @@ bool DraftPolicy::affords_trial(const Times& times) const {
   const double plain = round_seconds(times, 0);
   // What a trial costs at worst, about: each round half a plain one more than it should.
   const double cost = kTrialRounds * plain / 2;
-  return lost_ + cost <= kTrialShare * spent_ + kFirstTrial * plain;
+  return debt_ + cost <= kMostDebt * plain;
 }
 
 int DraftPolicy::choose(int64_t sequences) {
   if (max_drafts_ == 0 || sequences == 0) return 0;
   Times& times = times_[bucket(sequences)];
-  if (times.plain_rounds < kPlainRounds) return 0;
+  if (times.verify[0].count() < kPlainRounds) return 0;
   if (times.trial_rounds > 0) return times.trying;
   times.best = best_known(times);
   on_ = times.best > 0;
@@ -97,21 +96,20 @@ int DraftPolicy::choose(int64_t sequences) {
 bool DraftPolicy::worth_tracking(int64_t sequences) const {
   if (max_drafts_ == 0 || sequences == 0) return max_drafts_ > 0;
   const Times& times = times_[bucket(sequences)];
-  const bool known = times.plain_rounds >= kPlainRounds && times.trial_rounds == 0;
+  const bool known = times.verify[0].count() >= kPlainRounds && times.trial_rounds == 0;
   return !known || times.best > 0 || affords_trial(times);
 }
 
 void DraftPolicy::observe(const Step& step) {
   if (step.sequences == 0) return;
   Times& times = times_[bucket(step.sequences)];
-  average_in(times.verify[step.drafts], step.verify_seconds, kNewest);
-  if (step.proposed > 0) average_in(times.draft[step.proposed], step.draft_seconds, kNewest);
+  times.verify[step.drafts].add(step.verify_seconds);
+  if (step.proposed > 0) times.draft[step.proposed].add(step.draft_seconds);
   const double seconds = step.verify_seconds + step.draft_seconds;
-  spent_ += seconds;
+  debt_ = std::max(0.0, debt_ - kTrialShare * seconds);
   if (step.drafts == 0) {
-    ++times.plain_rounds;
     times.rounds = 0;
-    lost_ += step.draft_seconds;
+    debt_ += step.draft_seconds;
     return;
   }
   ++times.rounds;
@@ -119,7 +117,7 @@ void DraftPolicy::observe(const Step& step) {
   times.share += kNewest * (static_cast<double>(step.drafting) / sequences - times.share);
   if (times.trial_rounds > 0 && step.drafts == times.trying) --times.trial_rounds;
   const double tokens = static_cast<double>(step.new_tokens) / sequences;
-  lost_ = std::max(0.0, lost_ + seconds - tokens * round_seconds(times, 0));
+  debt_ = std::max(0.0, debt_ + seconds - tokens * round_seconds(times, 0));
 }
 
 void DraftPolicy::observe_draft(int depth, bool kept) {

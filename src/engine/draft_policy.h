@@ -4,11 +4,13 @@
 #include <array>
 #include <cstdint>
 
+#include "engine/typical_time.h"
+
 namespace fathom::engine {
 
 /// Measures what steps with and without drafts take and what share of drafts is kept, and takes the
-/// draft length that makes tokens fastest. Trying a length that may lose is paid from a budget of
-/// 1% of the decoding time, so speculation as a whole can never cost much more than that.
+/// draft length that makes tokens fastest. What a trial lost is a debt that 1% of the decoding time
+/// repays before the next one, so trials never cost much more than that, in any stretch of time.
 ///
 /// Steps count only where nothing but decoding went on. Times are kept apart by the number of
 /// sequences, because it decides what another row costs.
@@ -49,10 +51,9 @@ class DraftPolicy {
   static constexpr int kMaxDrafts = 4;
   static constexpr int kBuckets = 8;
   struct Times {
-    std::array<double, kMaxDrafts + 1> verify{};  // seconds by draft length; 0: not seen
-    std::array<double, kMaxDrafts + 1> draft{};
-    double share = 1;  // of the sequences that speculate
-    int64_t plain_rounds = 0;
+    std::array<TypicalTime, kMaxDrafts + 1> verify;  // by draft length
+    std::array<TypicalTime, kMaxDrafts + 1> draft;
+    double share = 1;    // of the sequences that speculate
     int64_t rounds = 0;  // since the last plain one
     int best = 0;
     int trying = 0;  // length on trial
@@ -70,9 +71,8 @@ class DraftPolicy {
   std::array<Times, kBuckets> times_;
   std::array<double, kMaxDrafts> kept_;  // share kept of those that were reached
   std::array<double, kMaxDrafts> seen_;  // how sure that is
-  double spent_ = 0;                     // seconds of decoding
-  double lost_ = 0;                      // of these, what plain steps would have saved
-  bool on_ = true;                       // wins, or not known to lose
+  double debt_ = 0;  // seconds that plain steps would have saved, less what decoding repaid
+  bool on_ = true;   // wins, or not known to lose
   int64_t requests_ = 0;
 };
 

@@ -35,7 +35,7 @@ TEST(RealModel, EachRequestAnswersAsItDoesAlone) {
   for (int seed = 0; seed < schedules; ++seed) {
     SCOPED_TRACE(seed);
     Rng rng(seed);
-    VirtualClock clock;  // stands still but when idle: draft lengths are tried at random times
+    VirtualClock clock(/*restless=*/true);  // draft lengths seem better and worse at random
     LocalEngineOptions options;
     options.kv_bytes = model.page_bytes() * (6 + rng.below(12));
     options.max_running = static_cast<int64_t>(1 + rng.below(12));

@@ -1,6 +1,6 @@
-"""fathom bench --serve-sim, through the built program.
+"""fathom bench --serve-sim and --speculation, through the built program.
 
-    serve_sim_test.py PROGRAM SOURCE_DIR
+    bench_test.py PROGRAM SOURCE_DIR
 """
 import json
 import pathlib
@@ -50,6 +50,30 @@ class ServeSim(unittest.TestCase):
             result = run("bench", self.model, "--serve-sim", *args)
             self.assertEqual(result.returncode, 2, result.stderr)
         self.assertEqual(run("bench", self.model, "--requests", 5).returncode, 2)
+
+
+class Speculation(unittest.TestCase):
+    def test_reports_each_kind_of_text(self):
+        result = run("bench", SOURCE / "models/fathom-10m", "--speculation", "--tokens", 40,
+                     "--rounds", 2, "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        rows = json.loads(result.stdout)
+        self.assertEqual(len({row["kind"] for row in rows}), 6)
+        for row in rows:
+            self.assertLessEqual(row["accepted_tokens"], row["draft_tokens"])
+            self.assertGreater(row["ratio"], 0)
+
+    def test_a_model_without_mtp_is_refused(self):
+        config = json.loads((SOURCE / "tests/configs/nano.json").read_text())
+        config["num_nextn_predict_layers"] = 0
+        with tempfile.TemporaryDirectory() as folder:
+            plain = pathlib.Path(folder) / "plain.json"
+            plain.write_text(json.dumps(config))
+            made = run("synth", plain, pathlib.Path(folder) / "model")
+            self.assertEqual(made.returncode, 0, made.stderr)
+            result = run("bench", pathlib.Path(folder) / "model", "--speculation")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("no MTP layer", result.stderr)
 
 
 if __name__ == "__main__":
