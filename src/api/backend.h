@@ -85,6 +85,7 @@ struct BackendStats {
   int64_t running = 0;
   int64_t waiting = 0;
   double kv_cache_usage = 0;
+  double weights_moved = 1;  ///< share of the weights that lie where they are read fastest
 };
 
 struct ModelInfo {

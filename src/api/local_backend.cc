@@ -68,7 +68,8 @@ std::vector<int32_t> LocalBackend::tokenize_chat(const ChatRequest& request) {
 
 BackendStats LocalBackend::stats() const {
   const EngineStats stats = engine_.stats();
-  return {stats.running, stats.waiting + stats.paused, stats.kv_cache_usage};
+  return {stats.running, stats.waiting + stats.paused, stats.kv_cache_usage,
+          options_.weights_moved ? options_.weights_moved() : 1};
 }
 
 }  // namespace fathom::api

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -21,6 +22,7 @@ struct LocalBackendOptions {
   std::vector<int32_t> stop_ids;          ///< each ends an answer
   int64_t vocab_size = 0;                 ///< the model's
   std::chrono::seconds time_limit{1800};  ///< of an answer
+  std::function<double()> weights_moved;  ///< see BackendStats; empty: they stay where they are
 };
 
 class LocalBackend final : public Backend {

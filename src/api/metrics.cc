@@ -44,6 +44,8 @@ Metrics::Metrics()
       running_(gauge(registry_, "fathom_num_requests_running", "Requests being computed")),
       waiting_(gauge(registry_, "fathom_num_requests_waiting", "Requests in the queue")),
       kv_cache_(gauge(registry_, "fathom_kv_cache_usage", "Share of the KV memory in use, 0 to 1")),
+      weights_moved_(gauge(registry_, "fathom_weights_moved",
+                           "Share of the weights where they are read fastest, 0 to 1")),
       connections_(gauge(registry_, "fathom_connections", "Open connections")),
       responses_(prometheus::BuildCounter()
                      .Name("fathom_http_responses_total")
@@ -70,6 +72,7 @@ std::string Metrics::text(const BackendStats& stats) {
   running_.Set(static_cast<double>(stats.running));
   waiting_.Set(static_cast<double>(stats.waiting));
   kv_cache_.Set(stats.kv_cache_usage);
+  weights_moved_.Set(stats.weights_moved);
   return prometheus::TextSerializer().Serialize(registry_.Collect());
 }
 

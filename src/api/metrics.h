@@ -46,6 +46,7 @@ class Metrics {
   prometheus::Gauge& running_;
   prometheus::Gauge& waiting_;
   prometheus::Gauge& kv_cache_;
+  prometheus::Gauge& weights_moved_;
   prometheus::Gauge& connections_;
   prometheus::Family<prometheus::Counter>& responses_;
 };

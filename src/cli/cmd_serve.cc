@@ -125,7 +125,8 @@ void serve_local(const Options& options) {
        .speculation = !options.no_speculation && model->has_mtp(),
        .stop_ids = stop_ids(config, *tokenizer),
        .vocab_size = config.vocab_size,
-       .time_limit = std::chrono::seconds(options.time_limit)});
+       .time_limit = std::chrono::seconds(options.time_limit),
+       .weights_moved = [&model] { return model->weight_move().share(); }});
   serve(options, backend);
 }
 

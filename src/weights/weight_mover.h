@@ -28,6 +28,12 @@ struct WeightMoveStatus {
   double seconds = 0;        ///< since the beginning; of the whole once finished
   bool finished = false;
   std::span<const std::byte> panels;  ///< once finished: where all of them lie
+
+  /// Moved, of all: 1 where there is nothing to move.
+  double share() const {
+    if (total_bytes == 0) return 1;
+    return static_cast<double>(moved_bytes) / static_cast<double>(total_bytes);
+  }
 };
 
 class WeightMover {

@@ -204,6 +204,7 @@ test('/tokenize, /health, /ready, /metrics, /fathom/info', async (t) => {
     assert.equal(value(`${name}_count`), 2);
   }
   for (const name of ['num_requests_running', 'num_requests_waiting', 'kv_cache_usage']) assert.equal(value(name), 0);
+  assert.equal(value('weights_moved'), 1); // a backend that moves nothing
 
   const info = await (await get(server, '/fathom/info')).json();
   assert.equal(info.model, 'deepseek-chat');
