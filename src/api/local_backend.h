@@ -15,14 +15,14 @@
 namespace fathom::api {
 
 struct LocalBackendOptions {
-  std::string name;                       ///< of the checkpoint, for people
-  std::string fingerprint;                ///< of the weights
-  int64_t context_length = 65536;         ///< prompt and answer together, at most the model's
-  bool speculation = false;               ///< whether the engine speculates
-  std::vector<int32_t> stop_ids;          ///< each ends an answer
-  int64_t vocab_size = 0;                 ///< the model's
-  std::chrono::seconds time_limit{1800};  ///< of an answer
-  std::function<double()> weights_moved;  ///< see BackendStats; empty: they stay where they are
+  std::string name;                            ///< of the checkpoint, for people
+  std::string fingerprint;                     ///< of the weights
+  int64_t context_length = 65536;              ///< prompt and answer together, at most the model's
+  bool speculation = false;                    ///< whether the engine speculates
+  std::vector<int32_t> stop_ids;               ///< each ends an answer
+  int64_t vocab_size = 0;                      ///< the model's
+  std::chrono::seconds time_limit{1800};       ///< of an answer
+  std::function<double()> weights_moved = {};  ///< see BackendStats; empty: nothing moves
 };
 
 class LocalBackend final : public Backend {
