@@ -15,12 +15,11 @@ namespace {
 // than anybody would notice on a meter.
 constexpr int kSpins = 8000;
 
-void pin_to(std::thread& thread, int processor) {
+void pin(pthread_t thread, int processor) {
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(processor, &set);
-  pthread_setaffinity_np(thread.native_handle(), sizeof set,
-                         &set);  // a wish: a refusal is no error
+  pthread_setaffinity_np(thread, sizeof set, &set);  // a wish: a refusal is no error
 }
 
 }  // namespace
@@ -99,16 +98,16 @@ struct ThreadPool::Shared {
   }
 };
 
-ThreadPool::ThreadPool(int threads, bool pin) : shared_(std::make_unique<Shared>()) {
+ThreadPool::ThreadPool(int threads, bool pinned) : shared_(std::make_unique<Shared>()) {
   FATHOM_CHECK(threads >= 1 && threads < (1 << 16));
-  const std::vector<int> processors = allowed_processors();
+  std::vector<int> processors = allowed_processors();
+  if (pinned && threads > 1 && threads == std::ssize(processors))
+    pinned_to_ = std::move(processors);
   // With more threads than processors a spinning thread would keep a working one waiting.
   if (threads > available_processors()) shared_->spins = 0;
   for (int i = 1; i < threads; ++i) {
     workers_.push_back(worker_thread([shared = shared_.get(), i] { shared->work(i); }));
-    if (pin && threads <= static_cast<int>(processors.size())) {
-      pin_to(workers_.back(), processors[static_cast<size_t>(i)]);
-    }
+    if (!pinned_to_.empty()) pin(workers_.back().native_handle(), pinned_to_[size_t(i)]);
   }
 }
 
@@ -140,8 +139,16 @@ void ThreadPool::run_erased(int64_t items, void* context, Call call) {
 ThreadPool::Burst::Burst(ThreadPool& pool) : pool_(pool) {
   pool_.shared_->bursts.fetch_add(1, std::memory_order_relaxed);
   if (!pool_.workers_.empty()) pool_.shared_->signal();
+  if (pool_.pinned_to_.empty()) return;
+  cpu_set_t own;
+  if (pthread_getaffinity_np(pthread_self(), sizeof own, &own) != 0) return;
+  callers_own_ = own;
+  pin(pthread_self(), pool_.pinned_to_.front());
 }
 
-ThreadPool::Burst::~Burst() { pool_.shared_->bursts.fetch_sub(1, std::memory_order_relaxed); }
+ThreadPool::Burst::~Burst() {
+  pool_.shared_->bursts.fetch_sub(1, std::memory_order_relaxed);
+  if (callers_own_) pthread_setaffinity_np(pthread_self(), sizeof *callers_own_, &*callers_own_);
+}
 
 }  // namespace fathom

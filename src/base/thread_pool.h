@@ -1,8 +1,11 @@
 // A fixed set of threads for the hot path.
 #pragma once
 
+#include <sched.h>
+
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -20,8 +23,9 @@ namespace fathom {
 /// that the system keeps off its processor delays nobody.
 class ThreadPool {
  public:
-  /// `threads` in all, the caller included; at least 1. `pin` ties worker i to the i-th processor
-  /// this process may use (the caller stays free), where there are as many.
+  /// `threads` in all, the caller included; at least 1. Where that is as many as the processors
+  /// this process may use, `pin` ties worker i to the i-th of them, and a caller to the first while
+  /// its Burst lives: left free, it may come to lie on a worker's, and they take turns there.
   explicit ThreadPool(int threads, bool pin = true);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -41,7 +45,7 @@ class ThreadPool {
   }
 
   /// While one lives, jobs follow each other closely: idle workers spin (a bounded while) instead
-  /// of sleeping. Opening it wakes them.
+  /// of sleeping. Opening it wakes them. For the thread that opened it.
   class Burst {
    public:
     explicit Burst(ThreadPool& pool);
@@ -51,6 +55,7 @@ class ThreadPool {
 
    private:
     ThreadPool& pool_;
+    std::optional<cpu_set_t> callers_own_;  // processors, to go back to
   };
 
  private:
@@ -60,6 +65,7 @@ class ThreadPool {
 
   std::unique_ptr<Shared> shared_;
   std::vector<std::thread> workers_;
+  std::vector<int> pinned_to_;  // empty: threads run where the system puts them
 };
 
 }  // namespace fathom

@@ -63,6 +63,23 @@ TEST(ThreadPool, ManyShortJobsInAndOutOfABurst) {
   for (int64_t cell : cells) EXPECT_EQ(cell, 100 + 1000);
 }
 
+TEST(ThreadPool, ABurstKeepsItsThreadsApartAndLetsTheCallerGo) {
+  const std::vector<int> processors = allowed_processors();
+  if (processors.size() < 2) GTEST_SKIP() << "one processor";
+  ThreadPool pool(static_cast<int>(processors.size()));
+  {
+    const ThreadPool::Burst burst(pool);
+    EXPECT_EQ(allowed_processors(), std::vector{processors.front()});
+    pool.run(1000, [&](int64_t, int thread) {
+      EXPECT_EQ(sched_getcpu(), processors[static_cast<size_t>(thread)]);
+    });
+  }
+  EXPECT_EQ(allowed_processors(), processors);
+  ThreadPool fewer(static_cast<int>(processors.size()) - 1);  // what it leaves may be another's
+  const ThreadPool::Burst burst(fewer);
+  EXPECT_EQ(allowed_processors(), processors);
+}
+
 TEST(ThreadPool, WritesOfAJobAreSeenAfterIt) {
   ThreadPool pool(2);
   std::vector<int64_t> data(4096);
