@@ -4,14 +4,7 @@
 #include <bit>
 #include <cmath>
 
-#include "engine/running_mean.h"
-
 namespace fathom::engine {
-namespace {
-
-constexpr double kNewestStep = 0.2;  // weight of the newest measurement in an average
-
-}  // namespace
 
 int StepBudget::bucket(int64_t streams) {
   return std::min<int>(kBuckets - 1, std::bit_width(static_cast<uint64_t>(streams - 1)));
@@ -22,7 +15,7 @@ double StepBudget::decode_seconds(int64_t streams) const {
   const int wanted = bucket(streams);
   for (int distance = 0; distance < kBuckets; ++distance) {
     for (int b : {wanted - distance, wanted + distance}) {
-      if (b >= 0 && b < kBuckets && decode_[b] > 0) return decode_[b];
+      if (b >= 0 && b < kBuckets && decode_[b].count() > 0) return decode_[b].seconds();
     }
   }
   return 0;
@@ -32,21 +25,19 @@ int64_t StepBudget::prefill_tokens(int64_t streams) const {
   double chunk = static_cast<double>(options_.max_prefill_tokens);
   if (streams > 0) {
     chunk = mixed_chunk_;
-  } else if (token_seconds_ > 0) {
-    chunk = options_.max_seconds / token_seconds_;
+  } else if (token_.count() > 0) {
+    chunk = options_.max_seconds / token_.seconds();
   }
   return std::clamp<int64_t>(static_cast<int64_t>(chunk), 1, options_.max_prefill_tokens);
 }
 
 void StepBudget::observe(int64_t streams, int64_t prefill_tokens, double seconds) {
   if (streams == 0) {
-    if (prefill_tokens > 0) {
-      average_in(token_seconds_, seconds / static_cast<double>(prefill_tokens), kNewestStep);
-    }
+    if (prefill_tokens > 0) token_.add(seconds / static_cast<double>(prefill_tokens));
     return;
   }
   if (prefill_tokens == 0) {
-    average_in(decode_[bucket(streams)], seconds, kNewestStep);
+    decode_[bucket(streams)].add(seconds);
     return;
   }
   const double alone = decode_seconds(streams);

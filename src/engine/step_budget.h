@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdint>
 
+#include "engine/typical_time.h"
+
 namespace fathom::engine {
 
 struct StepBudgetOptions {
@@ -30,9 +32,9 @@ class StepBudget {
   double decode_seconds(int64_t streams) const;
 
   StepBudgetOptions options_;
-  std::array<double, kBuckets> decode_{};  // seconds of a step that only decodes, 0: not seen yet
-  double mixed_chunk_ = 8;                 // beside streams
-  double token_seconds_ = 0;               // without streams
+  std::array<TypicalTime, kBuckets> decode_;  // a step that only decodes
+  TypicalTime token_;                         // of a prompt, in a step without streams
+  double mixed_chunk_ = 8;                    // beside streams
 };
 
 }  // namespace fathom::engine

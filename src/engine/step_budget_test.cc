@@ -1,0 +1,59 @@
+#include "engine/step_budget.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace fathom::engine {
+namespace {
+
+// A step that decodes takes 1, a token of a prompt 0.05 more.
+double step_with(int64_t prefill_tokens) { return 1 + 0.05 * double(prefill_tokens); }
+
+/// The longest of `steps` steps in which a prompt comes in beside four streams.
+double worst_step(StepBudget& budget, int steps) {
+  double worst = 0;
+  for (int i = 0; i < steps; ++i) {
+    const int64_t chunk = budget.prefill_tokens(4);
+    worst = std::max(worst, step_with(chunk));
+    budget.observe(4, chunk, step_with(chunk));
+  }
+  return worst;
+}
+
+TEST(StepBudget, ComesToTheSlowdownThatIsAllowed) {
+  StepBudget budget({.max_slowdown = 2});
+  for (int i = 0; i < 64; ++i) budget.observe(4, 0, 1);
+  EXPECT_LT(worst_step(budget, 200), 2.1);
+  EXPECT_EQ(budget.prefill_tokens(4), 20);
+}
+
+TEST(StepBudget, AStepThatSomethingElseHeldUpIsNoMeasure) {
+  StepBudget budget({.max_slowdown = 2});
+  for (int i = 0; i < 64; ++i) budget.observe(4, 0, i == 62 ? 6 : 1);
+  EXPECT_LT(worst_step(budget, 200), 2.1);
+}
+
+TEST(StepBudget, FollowsAPromptWhoseTokensBecomeDearer) {
+  StepBudget budget({.max_slowdown = 2});
+  for (int i = 0; i < 64; ++i) budget.observe(4, 0, 1);
+  double worst = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const int64_t chunk = budget.prefill_tokens(4);
+    const double seconds = 1 + 0.05 * (1 + i / 500.0) * double(chunk);
+    worst = std::max(worst, seconds);
+    budget.observe(4, chunk, seconds);
+  }
+  EXPECT_LT(worst, 2.25);  // a token too many at the most
+  EXPECT_GE(budget.prefill_tokens(4), 3);
+}
+
+TEST(StepBudget, WithoutStreamsAStepLastsNoLongerThanACancelMayWait) {
+  StepBudget budget({.max_prefill_tokens = 512, .max_seconds = 1});
+  EXPECT_EQ(budget.prefill_tokens(0), 512);
+  budget.observe(0, 512, 5.12);
+  EXPECT_EQ(budget.prefill_tokens(0), 100);
+}
+
+}  // namespace
+}  // namespace fathom::engine
