@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Trains the embedded model again, from text to export, in RUN (default: ./fathom-10m-run): about 80
 # minutes on two cores. The tokenizer is the one in models/fathom-10m; `tokenizer` as the second
-# argument learns it anew.
-#   scripts/train_embedded.sh [RUN] [tokenizer]
+# argument learns it anew. STEPS=N gives every part N steps and makes few lessons, to see that all of
+# it works.
+#   [STEPS=N] scripts/train_embedded.sh [RUN] [tokenizer]
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -22,14 +23,20 @@ else
   cp "$root"/models/fathom-10m/tokenizer{,_config}.json tokenizer/
 fi
 
+lessons() {  # NAME COUNT FLAGS...
+  local name=$1 count=$2
+  shift 2
+  [[ -n "${STEPS:-}" ]] && count=$((count / 100))
+  "$fathom" data --suite lessons --count "$count" "$@" --out "$name.jsonl"
+}
 bin() {  # NAME SEED FLAGS... INPUTS...
   local name=$1 seed=$2
   shift 2
   "$fathom" data "$@" --tokenizer tokenizer --vocab 4096 --sequence 2048 --seed "$seed" --out "$name.bin"
 }
-"$fathom" data --suite lessons --split train --count 560000 --seed 61 --out lessons.jsonl
+lessons lessons 560000 --split train --seed 61
 "$fathom" data --suite lessons --split heldout --count 1500 --seed 12 --out heldout.jsonl
-"$fathom" data --suite lessons --task drill --split train --count 30000 --seed 31 --out drills.jsonl
+lessons drills 30000 --task drill --split train --seed 31
 bin lessons 1 lessons.jsonl
 bin heldout 1 heldout.jsonl
 bin drills 5 drills.jsonl
@@ -38,7 +45,13 @@ bin text 1 "$text/glosses.jsonl" "$text/poems.jsonl" "$text/names.jsonl" --split
 # Four parts of one run: each goes on from the state of the one before.
 cp "$root"/models/configs/embedded.json .
 cp "$root"/models/configs/fathom-10m/*.toml .
+steps=0
 for part in 1-begin 2-drills 3-lessons 4-settle; do
+  if [[ -n "${STEPS:-}" ]]; then
+    steps=$((steps + STEPS))  # of all parts up to this one
+    sed -i "s/^warmup = .*/warmup = 0/; s/^constant = .*/constant = $steps/; s/^decay = .*/decay = 0/" \
+      "$part.toml"
+  fi
   "$fathom" train "$part.toml" --resume
 done
 echo "$run/run/export"
