@@ -66,25 +66,32 @@ struct Shape {
   int64_t lanes;  // 16 * vectors
 };
 
+/// 16 queries' dwords from element i on: 32 elements of BF16 or 16 of F32.
+template <typename Type>
+__m512i load_query(const float* row, int64_t left) {
+  const __m512 x = _mm512_maskz_loadu_ps(first16(left), row);
+  if constexpr (Type::kStep == 1) return _mm512_castps_si512(x);
+  const __m512 y = _mm512_maskz_loadu_ps(first16(left - 16), row + 16);
+  return (__m512i)_mm512_cvtne2ps_pbh(y, x);
+}
+
 template <typename Type>
 void pack_queries(const Mat<const float>& q, const Shape& shape, int32_t* out) {
-  for (int64_t r = 0; r < shape.lanes; ++r) {
-    const float* row = r < shape.rows ? q.row(r) : nullptr;
-    for (int64_t i = 0; i < shape.latent; i += 16) {
-      const __mmask16 mask = row ? first16(shape.latent - i) : 0;
-      const __m512 x = _mm512_maskz_loadu_ps(mask, row ? row + i : nullptr);
-      if constexpr (Type::kStep == 2) {
-        alignas(32) int32_t pairs[8];
-        _mm256_store_si256(reinterpret_cast<__m256i*>(pairs), (__m256i)_mm512_cvtneps_pbh(x));
-        for (int64_t j = 0; j < 8 && i + 2 * j < shape.latent; ++j) {
-          out[(i / 2 + j) * shape.lanes + r] = pairs[j];
-        }
-      } else {
-        alignas(64) float values[16];
-        _mm512_store_ps(values, x);
-        for (int64_t j = 0; j < 16 && i + j < shape.latent; ++j) {
-          std::memcpy(&out[(i + j) * shape.lanes + r], &values[j], 4);
-        }
+  constexpr int64_t kElements = 16 * Type::kStep;  // of 16 dwords
+  for (int64_t lane = 0; lane < shape.lanes; lane += 16) {
+    for (int64_t i = 0; i < shape.latent; i += kElements) {
+      __m512i r[16];
+#pragma GCC unroll 16
+      for (int j = 0; j < 16; ++j) {
+        r[j] = lane + j < shape.rows ? load_query<Type>(q.row(lane + j) + i, shape.latent - i)
+                                     : _mm512_setzero_si512();
+      }
+      transpose16(r);
+      const int64_t steps = std::min<int64_t>(16, ceil_div(shape.latent - i, Type::kStep));
+      int32_t* to = out + i / Type::kStep * shape.lanes + lane;
+#pragma GCC unroll 16
+      for (int j = 0; j < 16; ++j) {
+        if (j < steps) _mm512_store_si512(to + j * shape.lanes, r[j]);
       }
     }
   }
