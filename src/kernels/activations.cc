@@ -26,11 +26,12 @@ const std::array<uint16_t, 256>& widened_codes() {
   return table;
 }
 
-void fill_int8(const Kernels& kernels, const Int8Rows& rows, std::span<const float> x,
-               int64_t row) {
+void fill_int8(const Kernels& kernels, const Int8Rows& rows, std::span<const float> x, int64_t row,
+               int64_t first) {
   const auto size = static_cast<int64_t>(x.size());
   for (int64_t begin = 0; begin < size; begin += kScaleBlock) {
-    const int64_t block = begin / kScaleBlock, count = std::min(kScaleBlock, size - begin);
+    const int64_t block = (first + begin) / kScaleBlock;
+    const int64_t count = std::min(kScaleBlock, size - begin);
     // An ActivationBuffer's own memory, as in fill_row.
     const_cast<Int8Scale&>(rows.scale(row, block)) =
         kernels.quantize_int8(x.subspan(static_cast<size_t>(begin), static_cast<size_t>(count)),
@@ -76,20 +77,22 @@ Activations ActivationBuffer::reserve(Numerics numerics, Mat<const float> x) {
   return result;
 }
 
-void fill_row(const Kernels& kernels, const Activations& view, int64_t row) {
+void fill_columns(const Kernels& kernels, const Activations& view, int64_t row, int64_t first,
+                  int64_t last) {
   if (view.numerics == Numerics::kExact) return;
-  const std::span<const float> x = view.f32.row_span(row);
-  if (view.numerics == Numerics::kInt8) return fill_int8(kernels, view.int8, x, row);
+  const std::span<const float> x =
+      view.f32.row_span(row).subspan(static_cast<size_t>(first), static_cast<size_t>(last - first));
+  if (view.numerics == Numerics::kInt8) return fill_int8(kernels, view.int8, x, row, first);
   uint8_t* codes = nullptr;
   if (view.numerics == Numerics::kW8A8) {
     // The memory is an ActivationBuffer's own, const in the view for those who multiply by it.
-    codes = const_cast<uint8_t*>(view.codes.row(row));
-    kernels.quantize_e4m3(x, codes, const_cast<float*>(view.scales.row(row)));
+    codes = const_cast<uint8_t*>(view.codes.row(row)) + first;
+    kernels.quantize_e4m3(x, codes, const_cast<float*>(view.scales.row(row)) + first / kScaleBlock);
   }
-  const auto size = static_cast<int64_t>(x.size());
+  const int64_t size = last - first;
   for (int64_t begin = 0; begin < size; begin += kScaleBlock) {
     const int64_t count = std::min(kScaleBlock, size - begin);
-    auto* out = const_cast<uint16_t*>(view.bf16.at(row, begin / kScaleBlock));
+    auto* out = const_cast<uint16_t*>(view.bf16.at(row, (first + begin) / kScaleBlock));
     if (codes) {
       const auto& table = widened_codes();
       for (int64_t i = 0; i < count; ++i) out[i] = table[codes[begin + i]];
@@ -98,6 +101,10 @@ void fill_row(const Kernels& kernels, const Activations& view, int64_t row) {
     }
     std::fill(out + count, out + kScaleBlock, uint16_t{0});
   }
+}
+
+void fill_row(const Kernels& kernels, const Activations& view, int64_t row) {
+  fill_columns(kernels, view, row, 0, view.cols());
 }
 
 Activations ActivationBuffer::prepare(const Kernels& kernels, Numerics numerics,

@@ -28,4 +28,9 @@ class ActivationBuffer {
 /// Rows may be filled by several threads.
 void fill_row(const Kernels& kernels, const Activations& view, int64_t row);
 
+/// Columns [first, last) of a row: whole blocks of kScaleBlock, but that `last` may be the row's
+/// end.
+void fill_columns(const Kernels& kernels, const Activations& view, int64_t row, int64_t first,
+                  int64_t last);
+
 }  // namespace fathom

@@ -26,8 +26,9 @@ std::vector<Placed> place(std::span<const MlpGroup> groups, const Activations& x
   return placed;
 }
 
-// Some columns of silu(gate(x)) * up(x).
-void gate_and_up(Pass& pass, const Placed& p, const Piece& piece, int thread, Mat<float> middle) {
+// Some columns of silu(gate(x)) * up(x), into the middle and into the form that down takes.
+void gate_and_up(Pass& pass, const Placed& p, const Piece& piece, int thread,
+                 const Activations& middle) {
   const MlpWeights& w = *p.group.weights;
   const auto [matrix, first, last] = piece;
   const Mat<float> both =
@@ -35,8 +36,12 @@ void gate_and_up(Pass& pass, const Placed& p, const Piece& piece, int thread, Ma
   const Mat<float> gate = both.rows_from(0, p.count), up = both.rows_from(p.count, p.count);
   pass.kernels().linear(p.in, w.gate, first, last, gate);
   pass.kernels().linear(p.in, w.up, first, last, up);
+  const Activations rows = middle.part(p.first, p.count, w.gate.rows);
   for (int64_t i = 0; i < p.count; ++i) {
-    pass.kernels().swiglu(gate.row_span(i), up.row_span(i), middle.row(p.first + i) + first);
+    // A view of the pass's own scratch memory.
+    auto* out = const_cast<float*>(rows.f32.row(i)) + first;
+    pass.kernels().swiglu(gate.row_span(i), up.row_span(i), out);
+    fill_columns(pass.kernels(), rows, i, first, last);
   }
 }
 
@@ -64,28 +69,21 @@ void down(Pass& pass, std::span<const Placed> placed, const Activations& middle,
 void mlps(Pass& pass, std::span<const MlpGroup> groups, const Activations& x, Mat<float> y) {
   const std::vector<Placed> placed = place(groups, x);
   int64_t rows = 0, widest = 0;
-  std::vector<Pass::Share> shares;
+  std::vector<int64_t> widths;
   for (const Placed& p : placed) {
     rows = p.first + p.count;
     widest = std::max(widest, p.group.weights->gate.rows);
-    shares.push_back({p.group.weights->gate.rows, p.count});
+    widths.push_back(p.group.weights->gate.rows);
   }
   const Mat<float> middle = pass.mlp.middle.get(rows, widest);
-  const std::span<const Piece> columns = pass.cut(shares);
+  const Activations in = pass.mlp.middle_in.reserve(pass.numerics(), middle);
+  const std::span<const Piece> columns = pass.cut(widths, kScaleBlock / kPanelRows);
   pass.pool().run(static_cast<int64_t>(columns.size()), [&](int64_t item, int thread) {
     const Piece& piece = columns[static_cast<size_t>(item)];
-    gate_and_up(pass, placed[static_cast<size_t>(piece.matrix)], piece, thread, middle);
+    gate_and_up(pass, placed[static_cast<size_t>(piece.matrix)], piece, thread, in);
   });
 
-  const Activations in = pass.mlp.middle_in.reserve(pass.numerics(), middle);
-  pass.for_rows(rows, [&](int64_t row, int) {
-    const auto after = std::upper_bound(placed.begin(), placed.end(), row,
-                                        [](int64_t r, const Placed& p) { return r < p.first; });
-    const Placed& p = *(after - 1);
-    fill_row(pass.kernels(), in.part(row, 1, p.group.weights->gate.rows), 0);
-  });
-  const Pass::Share out{y.cols, rows / static_cast<int64_t>(placed.size())};
-  const std::span<const Piece> outputs = pass.cut({&out, 1});
+  const std::span<const Piece> outputs = pass.cut({&y.cols, 1});
   pass.pool().run(static_cast<int64_t>(outputs.size()), [&](int64_t item, int thread) {
     const auto [matrix, first, last] = outputs[static_cast<size_t>(item)];
     down(pass, placed, in, first, thread, y.cols_from(first, last - first));

@@ -10,9 +10,6 @@
 namespace fathom {
 namespace {
 
-// Of so many rows, what a thread computes over several panels stays in its second cache.
-constexpr int64_t kRowsInCache = 128;
-
 std::optional<YarnParams> yarn_params(const ModelConfig& config) {
   if (!config.yarn) return std::nullopt;
   const YarnConfig& y = *config.yarn;
@@ -58,16 +55,15 @@ void Pass::begin(std::vector<RowPlace> rows) {
   }
 }
 
-std::span<const Piece> Pass::cut(std::span<const Share> shares) const {
+std::span<const Piece> Pass::cut(std::span<const int64_t> outputs, int64_t least) const {
   int64_t left = 0;  // panels
-  for (const Share& share : shares) left += ceil_div(share.outputs, kPanelRows);
+  for (int64_t count : outputs) left += ceil_div(count, kPanelRows);
   pieces_.clear();
-  for (size_t m = 0; m < shares.size(); ++m) {
-    const auto [outputs, rows] = shares[m];
-    for (int64_t first = 0; first < outputs;) {
-      const int64_t most = rows > kRowsInCache ? 1 : kStreamedPanels;
-      const int64_t panels = std::clamp<int64_t>(left / pool_.threads(), 1, most);
-      const int64_t last = std::min(first + panels * kPanelRows, outputs);
+  for (size_t m = 0; m < outputs.size(); ++m) {
+    for (int64_t first = 0; first < outputs[m];) {
+      const int64_t panels =
+          std::clamp<int64_t>(left / pool_.threads() / least, 1, kStreamedPanels / least) * least;
+      const int64_t last = std::min(first + panels * kPanelRows, outputs[m]);
       pieces_.push_back({static_cast<int64_t>(m), first, last});
       left -= ceil_div(last - first, kPanelRows);
       first = last;
@@ -77,16 +73,24 @@ std::span<const Piece> Pass::cut(std::span<const Share> shares) const {
 }
 
 void Pass::linear(std::initializer_list<Product> products) const {
-  std::vector<Share> shares;
+  std::vector<int64_t> outputs;
   for (const Product& p : products) {
     FATHOM_CHECK(p.x.cols() == p.w.cols && p.y.rows == p.x.rows() && p.y.cols == p.w.rows);
-    shares.push_back({p.w.rows, p.x.rows()});
+    outputs.push_back(p.w.rows);
   }
-  const std::span<const Piece> pieces = cut(shares);
-  pool_.run(static_cast<int64_t>(pieces.size()), [&](int64_t item, int) {
-    const auto [matrix, first, last] = pieces[static_cast<size_t>(item)];
+  const std::span<const Piece> pieces = cut(outputs);
+  const auto count = static_cast<int64_t>(pieces.size());
+  const int64_t rows = products.begin()->x.rows();
+  // A narrow matrix, such as the router's, has no piece for each thread: its rows are cut instead.
+  const int64_t parts = count < pool_.threads() && rows >= kWorthCutting ? pool_.threads() : 1;
+  pool_.run(count * parts, [&](int64_t item, int) {
+    const auto [matrix, first, last] = pieces[static_cast<size_t>(item / parts)];
     const Product& p = products.begin()[matrix];
-    kernels_.linear(p.x, p.w, first, last, p.y.cols_from(first, last - first));
+    const Mat<float> y = p.y.cols_from(first, last - first);
+    if (parts == 1) return kernels_.linear(p.x, p.w, first, last, y);
+    const int64_t begin = item % parts * rows / parts, end = (item % parts + 1) * rows / parts;
+    kernels_.linear(p.x.part(begin, end - begin, p.w.cols), p.w, first, last,
+                    y.rows_from(begin, end - begin));
   });
 }
 

@@ -63,6 +63,7 @@ struct Piece {
 
 class Pass {
   static constexpr int64_t kSharedRows = 4;
+  static constexpr int64_t kWorthCutting = 64;  // rows of a product
 
  public:
   Pass(const ModelConfig& config, const Kernels& kernels, Numerics numerics, ThreadPool& pool);
@@ -81,16 +82,13 @@ class Pass {
   std::span<const float> cos(int64_t row) const { return angle_row(cos_, row); }
   std::span<const float> sin(int64_t row) const { return angle_row(sin_, row); }
 
-  struct Share {
-    int64_t outputs;
-    int64_t rows;  // of activations
-  };
-  /// Cuts the outputs of matrices into pieces of whole panels, to be handed out in this order. A
-  /// piece has several panels, because memory gives most to those who walk several at once and
-  /// activations that were fetched serve all of them; towards the end pieces get smaller, so that
-  /// threads end together. Valid until the next call.
-  std::span<const Piece> cut(std::span<const Share> shares) const;
-  /// Products whose outputs are shared out over the threads together.
+  /// Cuts the outputs of matrices, so many each, into pieces of whole panels, to be handed out in
+  /// this order. A piece has several panels, because memory gives most to those who walk several at
+  /// once and activations that were fetched serve all of them; towards the end pieces get smaller,
+  /// so that threads end together. All but a matrix's last have a multiple of `least` panels. Valid
+  /// until the next call.
+  std::span<const Piece> cut(std::span<const int64_t> outputs, int64_t least = 1) const;
+  /// Products of equally many rows, whose outputs are shared out over the threads together.
   void linear(std::initializer_list<Product> products) const;
   void linear(const Activations& x, const WeightView& w, Mat<float> y) const {
     linear({{x, w, y}});
