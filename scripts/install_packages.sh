@@ -6,7 +6,7 @@ packages=(
   g++ cmake ninja-build ccache lld git python3 ca-certificates
   libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libtomlplusplus-dev
   libboost1.81-dev libssl-dev libsqlite3-dev libpq-dev prometheus-cpp-dev
-  libicu-dev libnuma-dev libhwloc-dev libedit-dev libgtest-dev libgmock-dev libbenchmark-dev
+  libicu-dev libnuma-dev libedit-dev libgtest-dev libgmock-dev libbenchmark-dev
   libopenmpi-dev openmpi-bin
 )
 if [[ "${1:-}" == --tests ]]; then

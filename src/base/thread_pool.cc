@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "base/check.h"
+#include "base/processors.h"
 #include "base/worker_thread.h"
 
 namespace fathom {
@@ -15,11 +16,14 @@ namespace {
 // than anybody would notice on a meter.
 constexpr int kSpins = 8000;
 
-void pin(pthread_t thread, int processor) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(processor, &set);
-  pthread_setaffinity_np(thread, sizeof set, &set);  // a wish: a refusal is no error
+int processors_of(const std::vector<NumaNode>& nodes) {
+  size_t count = 0;
+  for (const NumaNode& node : nodes) count += node.processors.size();
+  return static_cast<int>(count);
+}
+
+void tie(pthread_t thread, const cpu_set_t& place) {
+  pthread_setaffinity_np(thread, sizeof place, &place);  // a wish: a refusal is no error
 }
 
 }  // namespace
@@ -33,15 +37,24 @@ struct ThreadPool::Shared {
       0};  // idle workers watch it: a job, or a burst, has begun
   std::atomic<int> bursts{0};
   alignas(64) std::atomic<uint32_t> state{0};
-  alignas(64) std::atomic<int64_t> next{0};
+  struct alignas(64) Part {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
   alignas(64) Call call = nullptr;
   void* context = nullptr;
-  int64_t items = 0;
+  std::vector<Part> parts;  // of each node
   int spins = kSpins;
 
-  void drain(int thread) {
-    for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < items;) {
-      call(context, i, thread);
+  explicit Shared(size_t nodes) : parts(nodes) {}
+
+  // The thread's own node's part first, then the others'.
+  void drain(int thread, int node) {
+    for (size_t n = 0; n < parts.size(); ++n) {
+      Part& part = parts[(static_cast<size_t>(node) + n) % parts.size()];
+      for (int64_t i; (i = part.next.fetch_add(1, std::memory_order_relaxed)) < part.end;) {
+        call(context, i, thread);
+      }
     }
   }
 
@@ -86,29 +99,45 @@ struct ThreadPool::Shared {
     epoch.notify_all();
   }
 
-  void work(int thread) {
+  void work(int thread, int node) {
     for (uint32_t seen = 0;;) {
       seen = await_epoch(seen);
       if (state.load(std::memory_order_acquire) & kStop) return;
       if (enter()) {
-        drain(thread);
+        drain(thread, node);
         leave();
       }
     }
   }
 };
 
-ThreadPool::ThreadPool(int threads, bool pinned) : shared_(std::make_unique<Shared>()) {
-  FATHOM_CHECK(threads >= 1 && threads < (1 << 16));
-  std::vector<int> processors = allowed_processors();
-  if (pinned && threads > 1 && threads == std::ssize(processors))
-    pinned_to_ = std::move(processors);
+ThreadPool::ThreadPool(int threads, std::vector<NumaNode> nodes)
+    : plan_(threads, nodes),
+      processors_(processors_of(nodes)),
+      shared_(std::make_unique<Shared>(plan_.nodes().size())),
+      ends_(plan_.nodes().size()) {
+  FATHOM_CHECK(threads < (1 << 16));
   // With more threads than processors a spinning thread would keep a working one waiting.
   if (threads > available_processors()) shared_->spins = 0;
   for (int i = 1; i < threads; ++i) {
-    workers_.push_back(worker_thread([shared = shared_.get(), i] { shared->work(i); }));
-    if (!pinned_to_.empty()) pin(workers_.back().native_handle(), pinned_to_[size_t(i)]);
+    workers_.push_back(worker_thread(
+        [shared = shared_.get(), i, node = plan_.node_of(i)] { shared->work(i, node); }));
+    if (const auto place = place_of(i)) tie(workers_.back().native_handle(), *place);
   }
+}
+
+// The processors that a thread is tied to; none where the system may put it anywhere.
+std::optional<cpu_set_t> ThreadPool::place_of(int thread) const {
+  const bool own = threads() == processors_;
+  if (threads() == 1 || threads() > processors_ || (!own && plan_.nodes().size() == 1)) return {};
+  cpu_set_t place;
+  CPU_ZERO(&place);
+  if (own) {
+    CPU_SET(plan_.processor_of(thread), &place);
+  } else {
+    for (int p : plan_.nodes()[size_t(plan_.node_of(thread))].processors) CPU_SET(p, &place);
+  }
+  return place;
 }
 
 ThreadPool::~ThreadPool() {
@@ -117,9 +146,10 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::run_erased(int64_t items, void* context, Call call) {
-  if (items <= 0) return;
-  if (workers_.empty() || items == 1) {
+void ThreadPool::run_erased(std::span<const int64_t> ends, void* context, Call call) {
+  FATHOM_CHECK(ends.size() == ends_.size());
+  const int64_t items = ends.back();
+  if (workers_.empty() || items <= 1) {
     for (int64_t i = 0; i < items; ++i) call(context, i, 0);
     return;
   }
@@ -127,11 +157,13 @@ void ThreadPool::run_erased(int64_t items, void* context, Call call) {
   FATHOM_CHECK(shared.state.load(std::memory_order_relaxed) == 0);
   shared.call = call;
   shared.context = context;
-  shared.items = items;
-  shared.next.store(0, std::memory_order_relaxed);
+  for (size_t n = 0; n < ends.size(); ++n) {
+    shared.parts[n].next.store(n == 0 ? 0 : ends[n - 1], std::memory_order_relaxed);
+    shared.parts[n].end = ends[n];
+  }
   shared.state.store(Shared::kOpen, std::memory_order_release);
   shared.signal();
-  shared.drain(0);
+  shared.drain(0, plan_.node_of(0));
   shared.state.fetch_and(~Shared::kOpen, std::memory_order_acq_rel);
   shared.await_workers();
 }
@@ -139,16 +171,16 @@ void ThreadPool::run_erased(int64_t items, void* context, Call call) {
 ThreadPool::Burst::Burst(ThreadPool& pool) : pool_(pool) {
   pool_.shared_->bursts.fetch_add(1, std::memory_order_relaxed);
   if (!pool_.workers_.empty()) pool_.shared_->signal();
-  if (pool_.pinned_to_.empty()) return;
+  const auto place = pool_.place_of(0);
   cpu_set_t own;
-  if (pthread_getaffinity_np(pthread_self(), sizeof own, &own) != 0) return;
+  if (!place || pthread_getaffinity_np(pthread_self(), sizeof own, &own) != 0) return;
   callers_own_ = own;
-  pin(pthread_self(), pool_.pinned_to_.front());
+  tie(pthread_self(), *place);
 }
 
 ThreadPool::Burst::~Burst() {
   pool_.shared_->bursts.fetch_sub(1, std::memory_order_relaxed);
-  if (callers_own_) pthread_setaffinity_np(pthread_self(), sizeof *callers_own_, &*callers_own_);
+  if (callers_own_) tie(pthread_self(), *callers_own_);
 }
 
 }  // namespace fathom

@@ -6,16 +6,18 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <thread>
 #include <type_traits>
 #include <vector>
 
-#include "base/processors.h"
+#include "base/numa.h"
 
 namespace fathom {
 
-/// Runs one job at a time over its threads, the caller being thread 0. Work is handed out by an
-/// atomic counter, so results may not depend on which thread runs which item.
+/// Runs one job at a time over its threads, the caller being thread 0. Work is handed out by atomic
+/// counters, one for each NUMA node: a thread takes what lies on its own node's memory first and
+/// then helps the others. Results may not depend on which thread runs which item.
 /// Not reentrant: a job may not call the pool it runs on. Jobs may come from any thread, one at a
 /// time.
 ///
@@ -23,22 +25,31 @@ namespace fathom {
 /// that the system keeps off its processor delays nobody.
 class ThreadPool {
  public:
-  /// `threads` in all, the caller included; at least 1. Where that is as many as the processors
-  /// this process may use, `pin` ties worker i to the i-th of them, and a caller to the first while
-  /// its Burst lives: left free, it may come to lie on a worker's, and they take turns there.
-  explicit ThreadPool(int threads, bool pin = true);
+  /// `threads` in all, the caller included; at least 1. Where that is as many as the processors of
+  /// `nodes`, each worker is tied to one of them, and a caller to another while its Burst lives:
+  /// left free, it may come to lie on a worker's, and they take turns there. With fewer threads
+  /// than that and several nodes, each is tied to its node.
+  explicit ThreadPool(int threads, std::vector<NumaNode> nodes = numa_nodes());
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  int threads() const { return plan_.threads(); }
+  const NumaPlan& plan() const { return plan_; }
 
   /// Calls job(item, thread) for each item in [0, items) and returns when all are done. The job
   /// must not throw.
   template <typename Job>
   void run(int64_t items, Job&& job) {
+    for (size_t n = 0; n < ends_.size(); ++n) ends_[n] = plan_.part(static_cast<int>(n), items).end;
+    run(ends_, job);
+  }
+  /// The same for items of which those before ends[0] lie on the first node of plan(), those from
+  /// there to ends[1] on the second, and so on.
+  template <typename Job>
+  void run(std::span<const int64_t> ends, Job&& job) {
     using Plain = std::remove_reference_t<Job>;
-    run_erased(items, const_cast<void*>(static_cast<const void*>(&job)),
+    run_erased(ends, const_cast<void*>(static_cast<const void*>(&job)),
                [](void* context, int64_t item, int thread) {
                  (*static_cast<Plain*>(context))(item, thread);
                });
@@ -61,11 +72,14 @@ class ThreadPool {
  private:
   using Call = void (*)(void* context, int64_t item, int thread);
   struct Shared;
-  void run_erased(int64_t items, void* context, Call call);
+  void run_erased(std::span<const int64_t> ends, void* context, Call call);
+  std::optional<cpu_set_t> place_of(int thread) const;
 
+  const NumaPlan plan_;
+  const int processors_;  // of all nodes
   std::unique_ptr<Shared> shared_;
   std::vector<std::thread> workers_;
-  std::vector<int> pinned_to_;  // empty: threads run where the system puts them
+  std::vector<int64_t> ends_;  // of a job whose items lie anywhere
 };
 
 }  // namespace fathom

@@ -23,10 +23,14 @@ std::vector<int32_t> random_tokens(uint64_t seed, size_t count) {
 
 using Way = std::tuple<Numerics, const Kernels*>;
 
-Transformer open(const Way& way, int threads, bool move_weights = false) {
+Transformer open(const Way& way, int threads, bool move_weights = false,
+                 std::vector<NumaNode> nodes = {}) {
   const std::string dir = FATHOM_SOURCE_DIR "/tests/golden/model/v3-tiny-fp8";
-  return Transformer(ModelWeights::load(Checkpoint::open(dir)),
-                     {std::get<0>(way), threads, std::get<1>(way), move_weights});
+  return Transformer(ModelWeights::load(Checkpoint::open(dir)), {.numerics = std::get<0>(way),
+                                                                 .threads = threads,
+                                                                 .kernels = std::get<1>(way),
+                                                                 .move_weights = move_weights,
+                                                                 .nodes = std::move(nodes)});
 }
 
 std::vector<float> copy(Mat<const float> rows) {
@@ -127,6 +131,18 @@ TEST_P(Invariance, MovingWeights) {
     EXPECT_GT(status.total_bytes, 0u);
     EXPECT_EQ(status.moved_bytes, status.total_bytes);
     EXPECT_TRUE(same_bits(run_alone(moving, tokens, 30), mapped)) << "in their new place";
+  }
+}
+
+// Where threads and weights lie changes who computes what, and nothing else.
+TEST_P(Invariance, NumaNodes) {
+  const auto tokens = random_tokens(6, 70);
+  Transformer one = open(GetParam(), 1);
+  const std::vector<float> whole = run_alone(one, tokens, 23);
+  for (int threads : {2, 3, 6}) {
+    Transformer spread = open(GetParam(), threads, true, {{0, {0}}, {1, {1, 2}}});
+    spread.await_weights();
+    EXPECT_TRUE(same_bits(run_alone(spread, tokens, 23), whole)) << threads << " threads";
   }
 }
 

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "model/layers.h"
+#include "weights/numa_panels.h"
 
 namespace fathom {
 namespace {
@@ -77,15 +78,15 @@ void mlps(Pass& pass, std::span<const MlpGroup> groups, const Activations& x, Ma
   }
   const Mat<float> middle = pass.mlp.middle.get(rows, widest);
   const Activations in = pass.mlp.middle_in.reserve(pass.numerics(), middle);
-  const std::span<const Piece> columns = pass.cut(widths, kScaleBlock / kPanelRows);
-  pass.pool().run(static_cast<int64_t>(columns.size()), [&](int64_t item, int thread) {
-    const Piece& piece = columns[static_cast<size_t>(item)];
+  const Pieces columns = pass.cut(widths, kBlockPanels);
+  pass.pool().run(columns.ends, [&](int64_t item, int thread) {
+    const Piece& piece = columns[item];
     gate_and_up(pass, placed[static_cast<size_t>(piece.matrix)], piece, thread, in);
   });
 
-  const std::span<const Piece> outputs = pass.cut({&y.cols, 1});
-  pass.pool().run(static_cast<int64_t>(outputs.size()), [&](int64_t item, int thread) {
-    const auto [matrix, first, last] = outputs[static_cast<size_t>(item)];
+  const Pieces outputs = pass.cut({&y.cols, 1});
+  pass.pool().run(outputs.ends, [&](int64_t item, int thread) {
+    const auto [matrix, first, last] = outputs[item];
     down(pass, placed, in, first, thread, y.cols_from(first, last - first));
   });
 }

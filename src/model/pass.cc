@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/rope.h"
+#include "weights/numa_panels.h"
 
 namespace fathom {
 namespace {
@@ -55,21 +56,29 @@ void Pass::begin(std::vector<RowPlace> rows) {
   }
 }
 
-std::span<const Piece> Pass::cut(std::span<const int64_t> outputs, int64_t least) const {
-  int64_t left = 0;  // panels
-  for (int64_t count : outputs) left += ceil_div(count, kPanelRows);
+Pieces Pass::cut(std::span<const int64_t> outputs, int64_t least) const {
+  const NumaPlan& plan = pool_.plan();
   pieces_.clear();
-  for (size_t m = 0; m < outputs.size(); ++m) {
-    for (int64_t first = 0; first < outputs[m];) {
-      const int64_t panels =
-          std::clamp<int64_t>(left / pool_.threads() / least, 1, kStreamedPanels / least) * least;
-      const int64_t last = std::min(first + panels * kPanelRows, outputs[m]);
-      pieces_.push_back({static_cast<int64_t>(m), first, last});
-      left -= ceil_div(last - first, kPanelRows);
-      first = last;
+  piece_ends_.clear();
+  for (int node = 0; node < std::ssize(plan.nodes()); ++node) {
+    int64_t left = 0;  // panels
+    for (int64_t count : outputs) left += node_panels(plan, node, count).size();
+    for (size_t m = 0; m < outputs.size(); ++m) {
+      const auto [begin, end] = node_panels(plan, node, outputs[m]);
+      for (int64_t panel = begin; panel < end;) {
+        const int64_t wanted =
+            std::clamp<int64_t>(left / plan.threads_of(node) / least, 1, kStreamedPanels / least) *
+            least;
+        const int64_t panels = std::min(wanted, end - panel);
+        pieces_.push_back({static_cast<int64_t>(m), panel * kPanelRows,
+                           std::min((panel + panels) * kPanelRows, outputs[m])});
+        left -= panels;
+        panel += panels;
+      }
     }
+    piece_ends_.push_back(std::ssize(pieces_));
   }
-  return pieces_;
+  return {pieces_, piece_ends_};
 }
 
 void Pass::linear(std::initializer_list<Product> products) const {
@@ -78,13 +87,14 @@ void Pass::linear(std::initializer_list<Product> products) const {
     FATHOM_CHECK(p.x.cols() == p.w.cols && p.y.rows == p.x.rows() && p.y.cols == p.w.rows);
     outputs.push_back(p.w.rows);
   }
-  const std::span<const Piece> pieces = cut(outputs);
-  const auto count = static_cast<int64_t>(pieces.size());
+  const Pieces pieces = cut(outputs);
+  const auto count = static_cast<int64_t>(pieces.all.size());
   const int64_t rows = products.begin()->x.rows();
   // A narrow matrix, such as the router's, has no piece for each thread: its rows are cut instead.
   const int64_t parts = count < pool_.threads() && rows >= kWorthCutting ? pool_.threads() : 1;
-  pool_.run(count * parts, [&](int64_t item, int) {
-    const auto [matrix, first, last] = pieces[static_cast<size_t>(item / parts)];
+  for (int64_t& end : piece_ends_) end *= parts;
+  pool_.run(pieces.ends, [&](int64_t item, int) {
+    const auto [matrix, first, last] = pieces[item / parts];
     const Product& p = products.begin()[matrix];
     const Mat<float> y = p.y.cols_from(first, last - first);
     if (parts == 1) return kernels_.linear(p.x, p.w, first, last, y);

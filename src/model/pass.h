@@ -61,6 +61,15 @@ struct Piece {
   int64_t last;
 };
 
+/// In the order in which they are handed out; those of each NUMA node (ThreadPool::plan) up to its
+/// end.
+struct Pieces {
+  std::span<const Piece> all;
+  std::span<const int64_t> ends;
+
+  const Piece& operator[](int64_t i) const { return all[static_cast<size_t>(i)]; }
+};
+
 class Pass {
   static constexpr int64_t kSharedRows = 4;
   static constexpr int64_t kWorthCutting = 64;  // rows of a product
@@ -85,9 +94,10 @@ class Pass {
   /// Cuts the outputs of matrices, so many each, into pieces of whole panels, to be handed out in
   /// this order. A piece has several panels, because memory gives most to those who walk several at
   /// once and activations that were fetched serve all of them; towards the end pieces get smaller,
-  /// so that threads end together. All but a matrix's last have a multiple of `least` panels. Valid
-  /// until the next call.
-  std::span<const Piece> cut(std::span<const int64_t> outputs, int64_t least = 1) const;
+  /// so that threads end together. All but a matrix's last have a multiple of `least` panels.
+  /// Pieces of one NUMA node's panels, of all matrices, come before the next node's. Valid until
+  /// the next call.
+  Pieces cut(std::span<const int64_t> outputs, int64_t least = 1) const;
   /// Products of equally many rows, whose outputs are shared out over the threads together.
   void linear(std::initializer_list<Product> products) const;
   void linear(const Activations& x, const WeightView& w, Mat<float> y) const {
@@ -147,6 +157,7 @@ class Pass {
   std::vector<RowPlace> rows_;
   std::vector<float> cos_, sin_;  // [rows, qk_rope_head_dim / 2]
   mutable std::vector<Piece> pieces_;
+  mutable std::vector<int64_t> piece_ends_;
 };
 
 }  // namespace fathom

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/processors.h"
 #include "model/layers.h"
 #include "model/pass.h"
 #include "tensor/float_formats.h"
@@ -43,7 +44,8 @@ struct Transformer::State {
       : weights(std::move(w)),
         config(weights.config()),
         weights_name(weights_fingerprint(weights.checkpoint())),
-        pool(options.threads > 0 ? options.threads : available_processors()),
+        pool(options.threads > 0 ? options.threads : available_processors(),
+             options.nodes.empty() ? numa_nodes() : options.nodes),
         pass(config, options.kernels ? *options.kernels : kernels(), options.numerics, pool) {
     const AbsorbedShape shape{config.num_attention_heads, config.qk_nope_head_dim,
                               config.v_head_dim, config.kv_lora_rank};
@@ -60,7 +62,7 @@ struct Transformer::State {
     if (options.numerics == Numerics::kInt8) {
       int8.emplace(weights, pass.kernels(), pool, options.on_regroup);
     } else if (options.move_weights) {
-      mover.emplace(weights, pass.kernels());
+      mover.emplace(weights, pass.kernels(), pool.plan());
     }
   }
 

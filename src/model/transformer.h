@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "kernels/ops.h"
 #include "model/language_model.h"
@@ -24,6 +25,7 @@ struct TransformerOptions {
   /// Numerics::kInt8 regroups the weights as the model is made (weights/int8_weights.h), in as much
   /// memory again as the page cache would take, whatever move_weights says. Null: nobody watches.
   RegroupProgress on_regroup = nullptr;
+  std::vector<NumaNode> nodes = {};  ///< where threads and weights go; empty: numa_nodes()
 };
 
 class Transformer : public LanguageModel {

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/processors.h"
 #include "io/file_system.h"
 #include "train/cost.h"
 #include "train/divided_weights.h"

@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "base/seconds.h"
+#include "weights/numa_panels.h"
 #include "weights/product_matrices.h"
 
 namespace fathom {
@@ -26,6 +27,7 @@ WeightView regroup(const ProductMatrix& m, const Kernels& kernels, ThreadPool& p
                    std::byte* to) {
   const size_t panel = one_panel(m);
   pool.run(ceil_div(m.from.rows, kPanelRows), [&](int64_t p, int) {
+    const MemoryFrom memory(node_of_panel(pool.plan(), p, m.from.rows));
     std::byte* out = to + static_cast<size_t>(p) * panel;
     m.router ? kernels.pack_panel(m.from, p, out) : pack_int8_panel(m.from, p, out);
   });

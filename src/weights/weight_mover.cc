@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/worker_thread.h"
+#include "weights/numa_panels.h"
 
 namespace fathom {
 namespace {
@@ -28,9 +29,10 @@ uint64_t panels_bytes(const WeightView& w) {
 
 WeightMover::Pass::Pass(WeightMover& mover) : lock_(mover.in_use_) { mover.adopt(); }
 
-WeightMover::WeightMover(ModelWeights& weights, const Kernels& kernels)
+WeightMover::WeightMover(ModelWeights& weights, const Kernels& kernels, NumaPlan plan)
     : checkpoint_(weights.checkpoint()),
       kernels_(kernels),
+      plan_(std::move(plan)),
       matrices_(product_matrices(weights)),
       started_(now()) {
   for (const ProductMatrix& m : matrices_) total_bytes_ += panels_bytes(m.from);
@@ -75,8 +77,12 @@ WeightView WeightMover::pack(const ProductMatrix& matrix) {
   std::byte* to = region_.data() + used_;
   used_ += panels_bytes(matrix.from);
   const size_t panel = panel_bytes(packed.cols * static_cast<int64_t>(dtype_size(packed.dtype)));
-  for (int64_t p = 0; p < ceil_div(packed.rows, kPanelRows) && !stop_; ++p) {
-    kernels_.pack_panel(matrix.from, p, to + static_cast<size_t>(p) * panel);
+  for (int node = 0; node < std::ssize(plan_.nodes()); ++node) {
+    const MemoryFrom memory(plan_.nodes()[static_cast<size_t>(node)]);
+    const auto [begin, end] = node_panels(plan_, node, packed.rows);
+    for (int64_t p = begin; p < end && !stop_; ++p) {
+      kernels_.pack_panel(matrix.from, p, to + static_cast<size_t>(p) * panel);
+    }
   }
   packed.data = to;
   packed.layout = WeightLayout::kPanels;

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/numa.h"
 #include "kernels/ops.h"
 #include "tensor/huge_region.h"
 #include "weights/model_weights.h"
@@ -41,8 +42,9 @@ class WeightMover {
   /// Begins to move every product's matrix (weights/product_matrices.h). `weights` must outlive
   /// this and stay in place. Memory in use grows by at most kPending bytes over what the mapping
   /// took: a matrix that has been moved leaves the page cache. Throws Error(kResource) where there
-  /// is no address space.
-  WeightMover(ModelWeights& weights, const Kernels& kernels);
+  /// is no address space. Each NUMA node of `plan` gets its part of every matrix's panels, so that
+  /// whatever experts are chosen, all nodes read as much.
+  WeightMover(ModelWeights& weights, const Kernels& kernels, NumaPlan plan);
   /// Stops where it is. Views into the panels must not be used any more.
   ~WeightMover();
   WeightMover(const WeightMover&) = delete;
@@ -73,6 +75,7 @@ class WeightMover {
 
   const Checkpoint& checkpoint_;
   const Kernels& kernels_;
+  const NumaPlan plan_;
   std::vector<ProductMatrix> matrices_;
   uint64_t total_bytes_ = 0;
   HugeRegion region_;

@@ -31,7 +31,8 @@ std::vector<std::byte> packed(const WeightView& w) {
 TEST(WeightMover, EveryProductsMatrixTurnsIntoItsPanels) {
   const ModelWeights before = load();
   ModelWeights weights = load();
-  WeightMover mover(weights, kernels());
+  // As if of two nodes, of which this machine may lack the second.
+  WeightMover mover(weights, kernels(), NumaPlan(3, {{0, {0}}, {1, {1, 2}}}));
   mover.wait();
   const auto same = [&](const WeightView& mapped, const WeightView& moved) {
     ASSERT_EQ(moved.layout, WeightLayout::kPanels);
@@ -59,7 +60,7 @@ TEST(WeightMover, EveryProductsMatrixTurnsIntoItsPanels) {
 // What a pass sees stays while it lasts.
 TEST(WeightMover, ViewsStayDuringAPass) {
   ModelWeights weights = load();
-  WeightMover mover(weights, kernels());
+  WeightMover mover(weights, kernels(), NumaPlan(1, numa_nodes()));
   {
     const WeightMover::Pass pass(mover);
     const uint64_t moved = mover.status().moved_bytes;
@@ -107,7 +108,7 @@ TEST(WeightMover, OldPagesLeave) {
       const Int8Weights regrouped(weights, kernels(), pool, nullptr);
       EXPECT_FALSE(present(old + middle));
     } else {
-      WeightMover mover(weights, kernels());
+      WeightMover mover(weights, kernels(), NumaPlan(1, numa_nodes()));
       mover.wait();
       EXPECT_FALSE(present(old + middle));
     }
