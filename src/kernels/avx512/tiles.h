@@ -17,7 +17,7 @@ namespace fathom::avx512 {
 namespace {
 
 constexpr int kTileRows = 6;
-constexpr int kUnroll = 4;           // steps of K that fetch one piece together
+constexpr int kUnroll = 4;            // steps of K that fetch one piece together
 constexpr int64_t kFetchBytes = 256;  // of a piece: a line a step
 constexpr int64_t kFewRows = 24;
 constexpr int64_t kMostPieces = kScaleBlock / kUnroll;
@@ -51,17 +51,17 @@ struct Totals {
 
 /// One block of a panel against all rows.
 struct BlockArgs {
-  const uint8_t* weights;      // [steps][64] dwords
-  int64_t steps;               // of K
-  const std::byte* const* x;   // each row at column 0
+  const uint8_t* weights;     // [steps][64] dwords
+  int64_t steps;              // of K
+  const std::byte* const* x;  // each row at column 0
   int64_t rows;
-  int64_t offset;              // bytes from column 0 to this block
-  const float* scale;          // one for each row
-  const float* totals;         // so far, [rows][64]
-  bool fresh;                  // there are none so far
-  Totals after;                // with this block's added
-  int64_t next_offset;         // of the block that follows this one
-  const float* next_totals;    // its totals so far
+  int64_t offset;            // bytes from column 0 to this block
+  const float* scale;        // one for each row
+  const float* totals;       // so far, [rows][64]
+  bool fresh;                // there are none so far
+  Totals after;              // with this block's added
+  int64_t next_offset;       // of the block that follows this one
+  const float* next_totals;  // its totals so far
 };
 
 /// Weights that are on their way.
