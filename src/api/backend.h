@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -118,6 +119,9 @@ class Backend {
   virtual BackendStats stats() const = 0;
   /// Whether answers come to an end at any token, so that a hold can grow with them.
   virtual bool counts_tokens() const = 0;
+  /// True: receivers are called in rounds, as a model's steps make them, and `then` is called after
+  /// each. False: they are called at any time, and `then` never. Before the first answer.
+  virtual bool after_rounds(std::function<void()> /*then*/) { return false; }
 };
 
 }  // namespace fathom::api

@@ -8,50 +8,30 @@ namespace fathom::api {
 
 namespace asio = boost::asio;
 
-namespace {
-
-constexpr std::chrono::milliseconds kPause{1};
-constexpr size_t kMany = 8;
-
-}  // namespace
-
 void Wakeups::wake(std::shared_ptr<Inbox> inbox) {
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back(std::move(inbox));
-    if (std::exchange(under_way_, true)) return;
   }
-  asio::post(executor_, [self = shared_from_this()] { self->set_out(); });
+  if (!in_rounds_) set_out();
 }
 
 void Wakeups::set_out() {
-  if (many_) {
-    arrive_later();
-  } else {
-    arrive();
+  {
+    const std::lock_guard lock(mutex_);
+    if (waiting_.empty() || std::exchange(under_way_, true)) return;
   }
+  asio::post(executor_, [self = shared_from_this()] { self->arrive(); });
 }
 
 void Wakeups::arrive() {
   std::vector<std::shared_ptr<Inbox>> woken;
-  bool over = false;
   {
     const std::lock_guard lock(mutex_);
     woken.swap(waiting_);
-    many_ = woken.size() >= kMany;
-    over = many_ || woken.empty();
-    if (over) under_way_ = false;
+    under_way_ = false;
   }
   for (const auto& inbox : woken) inbox->resume();
-  if (!over) arrive_later();
-}
-
-void Wakeups::arrive_later() {
-  pause_.expires_after(kPause);
-  pause_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
-    const std::shared_ptr<Wakeups> self = weak.lock();
-    if (!error && self) self->arrive();
-  });
 }
 
 Inbox::Inbox(std::shared_ptr<Wakeups> wakeups)
@@ -75,6 +55,11 @@ void Inbox::notify(std::unique_lock<std::mutex> lock) {
   if (!std::exchange(waiting_, false)) return;
   lock.unlock();
   wakeups_->wake(shared_from_this());
+}
+
+void Inbox::interrupt() {
+  wakeups_->wake(shared_from_this());
+  wakeups_->set_out();
 }
 
 /// Fetches what came; when that is nothing, has the next that comes wake the reader.

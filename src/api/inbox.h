@@ -21,28 +21,28 @@ namespace fathom::api {
 class Inbox;
 
 /// Wakes the readers of inboxes, on their thread. The engine fills many inboxes with each step;
-/// going to that thread costs more than what is done there, so one trip wakes all that it finds,
-/// and the next begins a millisecond later: then it finds those that the step filled meanwhile.
-/// Where the last trip found many, the next waits that millisecond before it looks, and need not
-/// look again. Thread-safe.
+/// going to that thread costs more than what is done there, so one trip at the step's end wakes
+/// them all. Thread-safe.
 class Wakeups final : public std::enable_shared_from_this<Wakeups> {
  public:
   /// The executor must run on one thread, the readers'.
-  explicit Wakeups(boost::asio::any_io_executor executor)
-      : executor_(std::move(executor)), pause_(executor_) {}
+  explicit Wakeups(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
 
+  /// From now on inboxes are filled in rounds, and set_out() is called after each. Before the first
+  /// wake().
+  void wait_for_rounds() { in_rounds_ = true; }
+  /// Wakes its reader on the next trip; without rounds, that sets out now.
   void wake(std::shared_ptr<Inbox> inbox);
+  /// Begins a trip, where there is anybody to wake.
+  void set_out();
   const boost::asio::any_io_executor& executor() const { return executor_; }
 
  private:
-  void set_out();
   void arrive();
-  void arrive_later();
 
-  boost::asio::any_io_executor executor_;
-  boost::asio::steady_timer pause_;
-  bool many_ = false;  // were found last
-  std::mutex mutex_;   // of what follows
+  const boost::asio::any_io_executor executor_;
+  bool in_rounds_ = false;
+  std::mutex mutex_;  // of what follows
   std::vector<std::shared_ptr<Inbox>> waiting_;
   bool under_way_ = false;
 };
@@ -57,7 +57,7 @@ class Inbox final : public AnswerReceiver, public std::enable_shared_from_this<I
   void push(AnswerEvent event) override;
   void close(AnswerResult result) override;
   /// Has take() return soon, with nothing if nothing came.
-  void interrupt() { wakeups_->wake(shared_from_this()); }
+  void interrupt();
 
   struct Batch {
     std::vector<AnswerEvent> events;

@@ -66,6 +66,11 @@ std::vector<int32_t> LocalBackend::tokenize_chat(const ChatRequest& request) {
   return prompts_.chat(request).ids;
 }
 
+bool LocalBackend::after_rounds(std::function<void()> then) {
+  engine_.after_rounds(std::move(then));
+  return true;
+}
+
 BackendStats LocalBackend::stats() const {
   const EngineStats stats = engine_.stats();
   return {stats.running, stats.waiting + stats.paused, stats.kv_cache_usage,

@@ -39,6 +39,7 @@ class LocalBackend final : public Backend {
   std::vector<int32_t> tokenize_chat(const ChatRequest& request) override;
   BackendStats stats() const override;
   bool counts_tokens() const override { return true; }
+  bool after_rounds(std::function<void()> then) override;
 
  private:
   LocalAnswerPlan plan(Prompt prompt, const GenerationFields& fields, const RequestContext& context,

@@ -55,7 +55,10 @@ Service::Service(Backend& backend, ledger::Ledger& ledger, Workers& workers,
       till_(ledger, workers, executor),
       wakeups_(std::make_shared<Wakeups>(std::move(executor))),
       options_(std::move(options)),
-      access_(ledger, workers, options_.key_concurrency) {}
+      access_(ledger, workers, options_.key_concurrency) {
+  const bool in_rounds = backend_.after_rounds([wakeups = wakeups_] { wakeups->set_out(); });
+  if (in_rounds) wakeups_->wait_for_rounds();
+}
 
 asio::awaitable<void> Service::handle(Connection& connection, HttpRequest request,
                                       const std::string& peer) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -129,6 +130,10 @@ class Engine {
   /// Ends it soon with kCancelled; no effect on an id that is unknown or done.
   virtual void cancel(RequestId id) = 0;
   virtual EngineStats stats() const = 0;
+  /// Sinks are called in rounds, one or two for each step. `then` is called after each round, on
+  /// the engine's thread: what a round made necessary can be done at once. To be set before the
+  /// first submit().
+  virtual void after_rounds(std::function<void()> then) = 0;
 };
 
 }  // namespace fathom

@@ -211,7 +211,8 @@ bool LocalEngine::step() {
 
 void LocalEngine::deliver_finished() {
   const engine::Time now = clock_.now();
-  for (const auto& sequence : scheduler_.take_finished()) {
+  const auto finished = scheduler_.take_finished();
+  for (const auto& sequence : finished) {
     Usage& usage = sequence->usage;
     usage.cache_miss_tokens = usage.prompt_tokens - usage.cache_hit_tokens;
     const bool began = sequence->admitted != engine::Time{};
@@ -232,6 +233,7 @@ void LocalEngine::deliver_finished() {
       spdlog::error("request {}: its sink threw at the end: {}", sequence->id, error.what());
     }
   }
+  if (!finished.empty()) runner_.end_round();
 }
 
 void LocalEngine::publish_stats() {

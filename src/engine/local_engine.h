@@ -3,9 +3,11 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/rng.h"
@@ -41,6 +43,7 @@ class LocalEngine final : public Engine {
   RequestId submit(Request request, std::shared_ptr<TokenSink> sink) override;
   void cancel(RequestId id) override;
   EngineStats stats() const override;
+  void after_rounds(std::function<void()> then) override { runner_.after_rounds(std::move(then)); }
 
   /// One step on the caller's thread, without own_thread only. False when there was nothing to
   /// compute just now.

@@ -100,6 +100,27 @@ TEST(LocalEngine, EndsAtTheContextsEnd) {
   EXPECT_EQ(sink->result.reason, FinishReason::kLength);
 }
 
+TEST(LocalEngine, SaysWhenItHasCalledTheSinks) {
+  Bench bench;
+  std::vector<std::shared_ptr<RecordingSink>> sinks;
+  const auto calls = [&] {
+    size_t count = 0;
+    for (const auto& sink : sinks) count += sink->tokens.size() + sink->finishes;
+    return count;
+  };
+  size_t known = 0;
+  int64_t rounds = 0;
+  bench.engine->after_rounds([&] {
+    EXPECT_GT(calls(), known);
+    known = calls();
+    ++rounds;
+  });
+  for (int i = 1; i <= 4; ++i) sinks.push_back(bench.submit(ids(i, 20), 8 * i));
+  bench.finish();
+  EXPECT_EQ(known, calls());
+  EXPECT_LE(rounds, bench.engine->stats().steps + 4);
+}
+
 TEST(LocalEngine, OneBadRequestDoesNotHurtTheOthers) {
   Bench bench({.poison = kVocab - 1, .draft_poison = kVocab - 2});
   std::vector<int32_t> poisoned = ids(1, 100);

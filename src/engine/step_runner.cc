@@ -73,6 +73,7 @@ StepReport StepRunner::run(const Plan& plan) {
   }
   forward(plan.work);
   step.new_tokens = report_.new_tokens;
+  if (report_.new_tokens > 0) end_round();
   step.verify_seconds = seconds_between(start, clock_.now());
   draft(plan, step);
   for (const Work& work : plan.work) {

@@ -1,7 +1,9 @@
 // Carries out a plan: the forward pass, the draws, and the drafts for the next step.
 #pragma once
 
+#include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/draft_policy.h"
@@ -26,6 +28,9 @@ class StepRunner {
   /// Tokens go to the sinks. A sequence whose tokens make the model or a draw throw ends with
   /// kError (kResource for an Error of that kind); the others don't notice.
   StepReport run(const Plan& plan);
+  /// See Engine. Tokens are a round, before the drafts that follow them are made.
+  void after_rounds(std::function<void()> then) { after_round_ = std::move(then); }
+  void end_round() const { after_round_(); }
 
  private:
   void forward(std::span<const Work> work);
@@ -42,6 +47,7 @@ class StepRunner {
   Drafter drafter_;
   std::vector<uint64_t> mask_;
   StepReport report_;
+  std::function<void()> after_round_ = [] {};
 };
 
 }  // namespace fathom::engine

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -36,6 +37,7 @@ class EchoEngine final : public Engine {
   RequestId submit(Request request, std::shared_ptr<TokenSink> sink) override;
   void cancel(RequestId id) override;
   EngineStats stats() const override;
+  void after_rounds(std::function<void()> then) override { after_round_ = std::move(then); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -56,6 +58,7 @@ class EchoEngine final : public Engine {
   std::set<std::vector<int32_t>> seen_;  // beginnings of prompts, whole units of 64
   RequestId next_ = 1;
   bool stop_ = false;
+  std::function<void()> after_round_ = [] {};
   std::thread thread_;
 };
 
@@ -74,6 +77,7 @@ struct EchoEngine::Sequence {
 };
 
 inline constexpr int64_t kUnit = 64;
+inline constexpr std::chrono::milliseconds kTick{1};
 
 /// What follows the last of the marks in `text`.
 inline std::string after_last(const std::string& text, std::initializer_list<const char*> marks) {
@@ -199,12 +203,15 @@ inline void EchoEngine::work() {
     for (Sequence* sequence : now) {
       if (advance(*sequence)) over.insert(sequence);
     }
+    if (!now.empty()) after_round_();
     lock.lock();
     sequences_.remove_if([&](const auto& sequence) { return over.contains(sequence.get()); });
     if (sequences_.empty()) {
       changed_.wait(lock, [&] { return stop_ || !sequences_.empty(); });
     } else {
-      changed_.wait_for(lock, std::chrono::milliseconds(1), [&] { return stop_; });
+      // Whole milliseconds, so that what comes in steady time is told in steady time.
+      const auto next = std::chrono::floor<std::chrono::milliseconds>(Clock::now()) + kTick;
+      changed_.wait_until(lock, next, [&] { return stop_; });
     }
   }
 }
