@@ -1,5 +1,7 @@
 #include "api/local_answer.h"
 
+#include <utility>
+
 #include "api/api_error.h"
 
 namespace fathom::api {
@@ -58,11 +60,17 @@ class LocalAnswer::Sink final : public TokenSink {
   bool on_token(const GeneratedToken& token) override {
     ids_.push_back(token.id);
     AnswerEvent event = text_.push(token);
-    event.choice = index_;
+    const bool first = cached_.has_value();
     // Of several choices the first is charged for the prompt.
-    if (cached_ && index_ == 0) event.prompt = PromptUse{*cached_, prompt_tokens_ - *cached_};
+    if (first && index_ == 0) event.prompt = PromptUse{*cached_, prompt_tokens_ - *cached_};
     cached_.reset();
-    choices_->push(std::move(event));
+    event.tokens += std::exchange(silent_, 0);
+    const bool silent = event.text.empty() && event.calls.empty() && event.logprobs.empty();
+    if (silent && !first && event.tokens < kMostSilent) {
+      silent_ = event.tokens;
+    } else {
+      push(std::move(event));
+    }
     return !text_.stopped();
   }
 
@@ -70,18 +78,28 @@ class LocalAnswer::Sink final : public TokenSink {
     // An answer that a stop string cut is not, as text, what its ids are.
     if (!text_.stopped()) choices_->keep(std::move(ids_));
     AnswerEvent event = text_.finish(result.reason);
-    event.choice = index_;
-    choices_->push(std::move(event));
+    event.tokens += silent_;
+    push(std::move(event));
     choices_->finish(result, index_ == 0);
   }
 
  private:
+  /// Tokens that show nothing, as the parts of a character do, go with the next that does: a trip
+  /// to the client's thread costs the same for it all. Not too many, or their hold comes too late.
+  static constexpr int64_t kMostSilent = 16;
+
+  void push(AnswerEvent event) {
+    event.choice = index_;
+    choices_->push(std::move(event));
+  }
+
   std::shared_ptr<Choices> choices_;
   const int index_;
   const int64_t prompt_tokens_;
   std::optional<int64_t> cached_;  // told with the first token
   ChoiceText text_;
   std::vector<int32_t> ids_;
+  int64_t silent_ = 0;  // tokens that were not pushed yet
 };
 
 namespace {

@@ -14,7 +14,7 @@ namespace {
 
 // At a hundred requests a trip every ten milliseconds, of the seconds that each of them takes.
 constexpr std::chrono::microseconds kPauseEach{100};
-constexpr std::chrono::microseconds kLongestPause{10'000};
+constexpr std::chrono::microseconds kLongestPause{25'000};
 
 }  // namespace
 

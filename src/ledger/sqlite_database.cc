@@ -94,12 +94,11 @@ class SqliteDatabase : public Database {
   }
 
   void bind(sqlite3_stmt* statement, std::initializer_list<Value> values) {
-    // "$1" is a name to SQLite: its place is the order in which it first appears.
-    int number = 0;
+    // "$1" is a name to SQLite, which counts names in the order in which they first appear: as we.
+    FATHOM_CHECK(sqlite3_bind_parameter_count(statement) == std::ssize(values));
+    int at = 0;
     for (const Value& value : values) {
-      const std::string name = "$" + std::to_string(++number);
-      const int at = sqlite3_bind_parameter_index(statement, name.c_str());
-      FATHOM_CHECK(at > 0);
+      ++at;
       int code = SQLITE_OK;
       if (const auto* integer = std::get_if<int64_t>(&value)) {
         code = sqlite3_bind_int64(statement, at, *integer);
