@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The API under load: what the server itself costs, with the model's part taken out or told apart.
 
-    bench/api_load.py FATHOM SCRIPTED_SERVER [DIR] [--streams N] [--slow N] [--tokens N ...]
+    bench/api_load.py FATHOM SCRIPTED_SERVER [DIR] [--streams N] [--slow N] [--rounds N]
+                      [--tokens N ...]
 
 SCRIPTED_SERVER (tests/e2e/api) has an engine that costs nothing, so it shows the server alone: the
 memory of a stream that waits, how late a token comes while N streams run, and a healthy client's
@@ -190,35 +191,49 @@ async def alone(address, request):
 
 
 def hold_open(server, count, data):
+    """Connections that nothing is read from, of segments so small that the kernel keeps little."""
     sockets = []
     for _ in range(count):
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         sock.connect(server.address)
         sock.sendall(data)
         sockets.append(sock)
     return sockets
 
 
-def median_ms(server, count=300):
+def median_ms(server, count=500):
     times = asyncio.run(probe(server.address, server.request("hello"), count))
-    return 1e3 * statistics.median(times), 1e3 * sorted(times)[int(count * 0.95)]
+    return 1e3 * statistics.median(times)
 
 
 def slow_clients(arguments, server):
-    before = server.resident()
-    alone, alone_95 = median_ms(server)
-    answer = server.request("x" * 100, logprobs=True, top_logprobs=20)
-    unread = hold_open(server, arguments.slow, answer)
-    half = hold_open(server, arguments.slow // 2, answer[:100])
-    half += hold_open(server, arguments.slow // 2, answer[:-100])
-    server.settle()
-    beside, beside_95 = median_ms(server)
-    print(f"a healthy client: median {alone:.2f} ms, 95% {alone_95:.2f} ms; beside "
-          f"{len(unread)} that do not read and {len(half)} half requests {beside:.2f} and "
-          f"{beside_95:.2f} ms; {(server.resident() - before) / 1e6:.0f} MB more")
-    for sock in unread + half:
-        sock.close()
+    """A healthy client before them, beside them and after them, in turn. They sleep meanwhile."""
+    answer = server.request("x" * 400)  # more than the kernel takes
+    without, beside, memory = [median_ms(server)], [], []
+    for _ in range(arguments.rounds):
+        before = server.resident()
+        # A request's header has 15 seconds and its body 60, so the former come last.
+        slow = hold_open(server, arguments.slow, answer)
+        slow += hold_open(server, arguments.slow // 2, answer[:-100])
+        server.settle()
+        slow += hold_open(server, arguments.slow // 2, answer[:100])
+        time.sleep(1)
+        beside.append(median_ms(server))
+        memory.append(server.resident() - before)
+        for sock in slow:
+            sock.close()
+        server.settle()
+        without.append(median_ms(server))
+    more = [100 * (ms / statistics.mean(without[i:i + 2]) - 1) for i, ms in enumerate(beside)]
+    row = lambda values: " ".join(f"{value:.2f}" for value in values)
+    print(f"a healthy client: {statistics.median(without):.2f} ms at the median of rounds "
+          f"({row(without)}); beside {arguments.slow} that do not read and {arguments.slow} half "
+          f"requests {statistics.median(beside):.2f} ms ({row(beside)}), "
+          f"{statistics.median(more):+.0f}% at the median of "
+          f"{' '.join(f'{percent:+.0f}' for percent in more)}; "
+          f"{max(memory) / 1e6:.0f} MB more")
 
 
 async def run_model(server, request, count):
@@ -250,6 +265,7 @@ def main():
     parser.add_argument("dir", nargs="?")
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--slow", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=6, help="with and without the slow ones")
     parser.add_argument("--tokens", type=int, nargs="+", default=[64, 256], help="of a stream")
     arguments = parser.parse_args()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

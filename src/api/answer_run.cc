@@ -59,7 +59,11 @@ asio::awaitable<void> Service::Run::pump() {
       if (!connection.started()) start_body();
       connection.write_now(out);
     }
-    if (!connection.flushed()) co_await connection.flush();
+    if (!connection.flushed()) {
+      bill_.guest().leave();
+      co_await connection.flush();
+      bill_.guest().enter();
+    }
     if (connection.gone()) client_left();
   }
 }

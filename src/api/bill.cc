@@ -74,6 +74,7 @@ boost::asio::awaitable<void> Bill::settle(const ledger::Tokens& used, const std:
     books.settle(terms_.request_id, used, outcome);
   };
   co_await till_.bring(change, then);
+  guest_.leave();
 }
 
 }  // namespace fathom::api

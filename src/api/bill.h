@@ -47,6 +47,8 @@ class Bill {
   /// what was used.
   boost::asio::awaitable<bool> cover(int64_t output);
   int64_t covered() const { return covered_; }
+  /// While its client does not read, a request brings nothing, and nobody should wait for it.
+  Till::Guest& guest() { return guest_; }
   /// Charges, then runs `then` on a worker. To be called once for each open().
   boost::asio::awaitable<void> settle(const ledger::Tokens& used, const std::string& outcome,
                                       const Till::Errand& then);
@@ -56,7 +58,7 @@ class Bill {
   static constexpr int64_t kNoteEvery = 64;
 
   Till& till_;
-  const Till::Guest guest_;
+  Till::Guest guest_;
   const std::optional<ledger::ApiKey> key_;
   const BillTerms terms_;
   ledger::Tokens prompt_;        // no output in it

@@ -5,6 +5,7 @@
 #include <exception>
 #include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -33,16 +34,24 @@ class Till {
   static const Errand& nothing();
   Workers& workers() { return workers_; }
 
-  /// A request that is open, while it lives.
+  /// A request that is open: from enter() on, and until leave() or its end.
   class Guest {
    public:
-    explicit Guest(Till& till) : till_(till) { ++till_.guests_; }
-    ~Guest() { --till_.guests_; }
+    explicit Guest(Till& till) : till_(till) { enter(); }
+    ~Guest() { leave(); }
     Guest(const Guest&) = delete;
     Guest& operator=(const Guest&) = delete;
+    void enter() {
+      if (!std::exchange(inside_, true)) ++till_.guests_;
+    }
+    /// It brings nothing for some time.
+    void leave() {
+      if (std::exchange(inside_, false)) --till_.guests_;
+    }
 
    private:
     Till& till_;
+    bool inside_ = false;
   };
 
  private:
