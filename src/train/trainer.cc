@@ -212,6 +212,7 @@ void Trainer::step() {
                static_cast<double>(std::max<int64_t>(1, batch.mtp_tokens));
   scales.balance = o.balance_alpha / static_cast<double>(sequences);
 
+  const ThreadPool::Burst burst(pool_);
   net_.load(weights_.params.as<float>(), weights_.bias.data());
   std::fill(load_.begin(), load_.end(), 0);
   const LossSums sums = accumulate(batch, scales);

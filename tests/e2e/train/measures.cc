@@ -188,6 +188,7 @@ nlohmann::ordered_json measure_steps(const Options& o, const ModelConfig& config
     for (int32_t& id : ids) id = static_cast<int32_t>(rng.below(config.vocab_size));
     peak.sample();
     const double begin = now();
+    const ThreadPool::Burst burst(pool);
     net.load(weights.params.as<float>(), weights.bias.data());
     std::fill(grads.begin(), grads.end(), 0.0f);
     const double scale = 1.0 / static_cast<double>(o.tokens());
