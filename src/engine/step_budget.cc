@@ -5,6 +5,11 @@
 #include <cmath>
 
 namespace fathom::engine {
+namespace {
+
+constexpr int64_t kMixedSteps = 32;  // before streams are measured alone again
+
+}  // namespace
 
 int StepBudget::bucket(int64_t streams) {
   return std::min<int>(kBuckets - 1, std::bit_width(static_cast<uint64_t>(streams - 1)));
@@ -24,6 +29,7 @@ double StepBudget::decode_seconds(int64_t streams) const {
 int64_t StepBudget::prefill_tokens(int64_t streams) const {
   double chunk = static_cast<double>(options_.max_prefill_tokens);
   if (streams > 0) {
+    if (mixed_steps_ >= kMixedSteps) return 0;
     chunk = mixed_chunk_;
   } else if (token_.count() > 0) {
     chunk = options_.max_seconds / token_.seconds();
@@ -36,6 +42,7 @@ void StepBudget::observe(int64_t streams, int64_t prefill_tokens, double seconds
     if (prefill_tokens > 0) token_.add(seconds / static_cast<double>(prefill_tokens));
     return;
   }
+  mixed_steps_ = prefill_tokens > 0 ? mixed_steps_ + 1 : 0;
   if (prefill_tokens == 0) {
     decode_[bucket(streams)].add(seconds);
     return;

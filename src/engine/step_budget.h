@@ -16,11 +16,14 @@ struct StepBudgetOptions {
 
 /// Learns from measured steps. The cost of prompt tokens is not linear (few of them read other
 /// experts than the streams do, many share them), so the chunk is controlled rather than computed.
+/// Streams get slower as they grow, a long prompt lasts for thousands of steps, and what they take
+/// alone must stay known: now and then they get a step for themselves.
 class StepBudget {
  public:
   explicit StepBudget(StepBudgetOptions options) : options_(options) {}
 
-  /// Prompt tokens for the next step, at least 1, beside `streams` that decode.
+  /// Prompt tokens for the next step beside `streams` that decode; 0 where these are to be measured
+  /// alone.
   int64_t prefill_tokens(int64_t streams) const;
 
   /// A step took `seconds` for these.
@@ -35,6 +38,7 @@ class StepBudget {
   std::array<TypicalTime, kBuckets> decode_;  // a step that only decodes
   TypicalTime token_;                         // of a prompt, in a step without streams
   double mixed_chunk_ = 8;                    // beside streams
+  int64_t mixed_steps_ = 0;                   // since streams were alone
 };
 
 }  // namespace fathom::engine
