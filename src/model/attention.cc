@@ -77,12 +77,12 @@ Mat<float> head_of(Mat<float> m, int64_t head, int64_t width) {
   return m.cols_from(head * width, width);
 }
 
-// What a head's weights take: BF16 where the cache is BF16, else unrounded, as the published w8a8
-// inference dequantizes these weights.
+// Room for what a head's weights take: BF16 where the cache is BF16, else unrounded, as the
+// published w8a8 inference dequantizes these weights.
 Activations head_input(Pass& pass, Mat<const float> x, int thread) {
   const Numerics numerics =
       pass.cache().dtype == DType::kBF16 ? Numerics::kNative : Numerics::kExact;
-  return pass.attention.head_in[static_cast<size_t>(thread)].prepare(pass.kernels(), numerics, x);
+  return pass.attention.head_in[static_cast<size_t>(thread)].reserve(numerics, x);
 }
 
 // One head's queries of all rows to the latent: [.., rank] absorbed, then the rotated part.
@@ -91,7 +91,9 @@ void absorb(const Layer& layer, int64_t head, int64_t first_row, Mat<float> q, M
   const ModelConfig& c = layer.config();
   Pass& pass = layer.pass;
   const Mat<float> nope = q.cols_from(0, c.qk_nope_head_dim);
-  pass.kernels().linear(head_input(pass, nope, thread), layer.heads.key(head), 0, c.kv_lora_rank,
+  const Activations in = head_input(pass, nope, thread);
+  for (int64_t r = 0; r < q.rows; ++r) fill_row(pass.kernels(), in, r);
+  pass.kernels().linear(in, layer.heads.key(head), 0, c.kv_lora_rank,
                         query.cols_from(0, c.kv_lora_rank));
   for (int64_t r = 0; r < q.rows; ++r) {
     const auto rotary = query.row_span(r).subspan(static_cast<size_t>(c.kv_lora_rank));
@@ -232,11 +234,13 @@ void expand_values(const Layer& layer, const AttendState& state, Mat<float> valu
   const Mat<float> latents(state.out.data, values.rows, heads * c.kv_lora_rank);
   pass.pool().run(heads, [&](int64_t head, int thread) {
     const Mat<float> out = head_of(latents, head, c.kv_lora_rank);
+    const Activations in = head_input(pass, out, thread);
     for (int64_t r = 0; r < values.rows; ++r) {
       const float total = state.total[r * heads + head];
       for (float& v : out.row_span(r)) v /= total;
+      fill_row(pass.kernels(), in, r);
     }
-    pass.kernels().linear(head_input(pass, out, thread), layer.heads.value(head), 0, c.v_head_dim,
+    pass.kernels().linear(in, layer.heads.value(head), 0, c.v_head_dim,
                           head_of(values, head, c.v_head_dim));
   });
 }

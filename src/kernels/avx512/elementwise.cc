@@ -11,14 +11,14 @@ __m512 load(std::span<const float> x, int64_t at, __mmask16 mask) {
   return _mm512_maskz_loadu_ps(mask, x.data() + at);
 }
 
-// Round to nearest even in integers: vcvtneps2bf16 would flush subnormals.
-__m256i to_bf16(__m512 x) {
+// Round to nearest even in integers: vcvtneps2bf16 would flush subnormals. The upper halves of the
+// lanes are the result.
+__m512i rounded_bf16(__m512 x) {
   const __m512i bits = _mm512_castps_si512(x);
   const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-  __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+  const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
   const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-  rounded = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x00400000));
-  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+  return _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x00400000));
 }
 
 // f32_to_e4m3 of float_formats.h.
@@ -44,9 +44,20 @@ __m128i to_e4m3(__m512 x) {
 
 void round_bf16(std::span<const float> x, uint16_t* out) {
   const auto size = static_cast<int64_t>(x.size());
-  for (int64_t i = 0; i < size; i += 16) {
+  alignas(64) static constexpr uint16_t kUpper[32] = {1,  3,  5,  7,  9,  11, 13, 15, 17, 19, 21,
+                                                      23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43,
+                                                      45, 47, 49, 51, 53, 55, 57, 59, 61, 63};
+  const __m512i upper = _mm512_load_si512(kUpper);
+  int64_t i = 0;
+  for (; i + 32 <= size; i += 32) {
+    const __m512i low = rounded_bf16(_mm512_loadu_ps(x.data() + i));
+    const __m512i high = rounded_bf16(_mm512_loadu_ps(x.data() + i + 16));
+    _mm512_storeu_si512(out + i, _mm512_permutex2var_epi16(low, upper, high));
+  }
+  for (; i < size; i += 16) {
     const __mmask16 mask = first16(size - i);
-    _mm256_mask_storeu_epi16(out + i, mask, to_bf16(load(x, i, mask)));
+    const __m512i rounded = rounded_bf16(load(x, i, mask));
+    _mm256_mask_storeu_epi16(out + i, mask, _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16)));
   }
 }
 

@@ -19,7 +19,7 @@ namespace {
 constexpr int kTileRows = 6;
 constexpr int kUnroll = 4;            // steps of K that fetch one piece together
 constexpr int64_t kFetchBytes = 256;  // of a piece: a line a step
-constexpr int64_t kFewRows = 24;
+constexpr int64_t kFewRows = 24;      // whose tiles would not fetch all of the next weights
 constexpr int64_t kMostPieces = kScaleBlock / kUnroll;
 
 /// Pairs of BF16, 2 columns a step.
