@@ -17,6 +17,7 @@
 #include "cli/commands.h"
 #include "cli/json_lines.h"
 #include "cli/model_options.h"
+#include "cli/sampler_bench.h"
 #include "cli/serve_sim.h"
 #include "cli/speculation_bench.h"
 
@@ -36,6 +37,7 @@ struct Options {
   ServeSimCommand service;
   bool speculation = false;
   SpeculationBenchCommand drafts;
+  bool sampler = false;
 };
 
 std::vector<bench::Workload> workloads(const Options& options) {
@@ -62,6 +64,9 @@ int64_t most_positions(const std::vector<bench::Workload>& all) {
 
 void check_fit(const ModelConfig& config, const std::vector<bench::Workload>& all) {
   for (const bench::Workload& w : all) {
+    if (w.sequences < 1 || w.tokens < 1) {
+      fail(ErrorKind::kUsage, "{}: expected a list of numbers", w.name);
+    }
     if (w.context + w.tokens <= config.max_position_embeddings) continue;
     fail(ErrorKind::kUsage, "{}: {} positions, the model's context holds {}", w.name,
          w.context + w.tokens, config.max_position_embeddings);
@@ -126,8 +131,12 @@ void add_bench(CLI::App& app) {
   command->add_flag("--json", options->json, "Everything measured and counted, as JSON");
   add_serve_sim_options(*command, options->service, options->serve_sim);
   add_speculation_bench_options(*command, options->drafts, options->speculation);
+  command->add_flag("--sampler", options->sampler,
+                    "Choosing tokens beside computing their logits, instead");
   command->callback([options] {
-    if (options->speculation) {
+    if (options->sampler) {
+      run_sampler_bench(options->model, options->seconds, options->json);
+    } else if (options->speculation) {
       run_speculation_bench(options->model, options->drafts, options->json);
     } else if (options->serve_sim) {
       run_serve_sim(options->model, options->service, options->json);

@@ -1,4 +1,4 @@
-"""fathom bench --serve-sim and --speculation, through the built program.
+"""fathom bench, --sampler, --serve-sim and --speculation, through the built program.
 
     bench_test.py PROGRAM SOURCE_DIR
 """
@@ -50,6 +50,25 @@ class ServeSim(unittest.TestCase):
             result = run("bench", self.model, "--serve-sim", *args)
             self.assertEqual(result.returncode, 2, result.stderr)
         self.assertEqual(run("bench", self.model, "--requests", 5).returncode, 2)
+
+
+class Sampler(unittest.TestCase):
+    def test_reports_each_way(self):
+        result = run("bench", SOURCE / "models/fathom-10m", "--sampler", "--seconds", 0.2, "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        rows = json.loads(result.stdout)
+        self.assertEqual(len({row["way"] for row in rows}), 5)
+        for row in rows:
+            self.assertGreater(row["seconds"], 0)
+            self.assertGreater(row["of_step"], 0)
+
+
+class Lists(unittest.TestCase):
+    def test_an_empty_number_is_refused(self):
+        for flag in ["--batch", "--prefill"]:
+            result = run("bench", SOURCE / "models/fathom-10m", "--seconds", 0.01, flag, "")
+            self.assertEqual(result.returncode, 2, result.stderr)
+            self.assertIn("expected a list of numbers", result.stderr)
 
 
 class Speculation(unittest.TestCase):
