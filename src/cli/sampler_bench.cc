@@ -60,8 +60,7 @@ void run_sampler_bench(const ModelOptions& options, double seconds, bool json) {
     const std::array<int32_t, 1> tokens = {token};
     const StepSequence sequence{tokens, at, pages.reserve(at + 1), 1};
     std::span<const float> logits;
-    const double step =
-        timed([&] { logits = model->forward({&sequence, 1}).logits.row_span(0); });
+    const double step = timed([&] { logits = model->forward({&sequence, 1}).logits.row_span(0); });
     for (size_t i = 0; i < all.size(); ++i) {
       engine::DrawContext context;
       context.params = &all[i].params;

@@ -4,7 +4,8 @@
 // NOTES: 6 x 4 accumulators leave 8 registers for weights and broadcasts; 24 chains cover the dot
 // product's latency of 6 at 2 a cycle, and a step of K asks 10 loads of the 24 that would fit. Room
 // is left for one prefetch a step, so all that a tile's end would wait for is asked for one tile
-// early. Totals are read and written by nothing else: the first block makes them, the last one
+// early; the next weights, 8 KB of FP8, already by the first tile, for they come from
+// the memory. Totals are read and written by nothing else: the first block makes them, the last one
 // writes to y.
 #pragma once
 
@@ -19,7 +20,6 @@ namespace {
 constexpr int kTileRows = 6;
 constexpr int kUnroll = 4;            // steps of K that fetch one piece together
 constexpr int64_t kFetchBytes = 256;  // of a piece: a line a step
-constexpr int64_t kFewRows = 24;      // whose tiles would not fetch all of the next weights
 constexpr int64_t kMostPieces = kScaleBlock / kUnroll;
 
 /// Pairs of BF16, 2 columns a step.
@@ -77,12 +77,12 @@ struct Ahead {
 };
 
 /// What is fetched while a tile computes: the rows and totals of the next tile, of the next block
-/// after the last, then weights.
+/// after the last.
 struct Fetches {
   const void* piece[kMostPieces];
 
   template <typename Kind>
-  void plan(const BlockArgs& b, int64_t next_row, int64_t tile_rows, Ahead& ahead) {
+  void plan(const BlockArgs& b, int64_t next_row, int64_t tile_rows) {
     const bool wraps = next_row >= b.rows;
     const int64_t row = wraps ? 0 : next_row;
     const int64_t offset = wraps ? b.next_offset : b.offset;
@@ -95,7 +95,7 @@ struct Fetches {
       }
       piece[n++] = totals + (row + i) * kPanelFloats;
     }
-    while (n < b.steps / kUnroll) piece[n++] = ahead.take(kFetchBytes);
+    while (n < b.steps / kUnroll) piece[n++] = b.weights;  // there already
   }
 };
 
@@ -135,15 +135,14 @@ inline __attribute__((always_inline)) void tile_step(const uint8_t* weights,
   }
 }
 
-/// Rows [first, last), R at a time. With kMore twice as much is fetched: of few rows no more tiles
-/// follow that could.
-template <typename Kind, int R, bool kMore>
+/// Rows [first, last), R at a time. With kWeights weights are fetched too, two lines a step.
+template <typename Kind, int R, bool kWeights>
 void run_tiles(const BlockArgs& b, int64_t first, int64_t last, Ahead& ahead) {
   const int64_t unrolled = b.steps / kUnroll;
   for (int64_t row = first; row < last; row += R) {
     Fetches fetches;
-    const uint8_t* more = kMore ? ahead.take(b.steps * 64) : nullptr;
-    fetches.plan<Kind>(b, row + R, R, ahead);
+    const uint8_t* next = kWeights ? ahead.take(b.steps * 128) : nullptr;
+    fetches.plan<Kind>(b, row + R, R);
     const std::byte* x[R];
 #pragma GCC unroll 6
     for (int r = 0; r < R; ++r) x[r] = b.x[row + r] + b.offset;
@@ -154,7 +153,10 @@ void run_tiles(const BlockArgs& b, int64_t first, int64_t last, Ahead& ahead) {
 #pragma GCC unroll 4
       for (int u = 0; u < kUnroll; ++u) {
         _mm_prefetch(fetch + u * 64, _MM_HINT_T0);
-        if (kMore) _mm_prefetch(more + (i * kUnroll + u) * 64, _MM_HINT_T0);
+        if (kWeights) {
+          _mm_prefetch(next + (i * kUnroll + u) * 128, _MM_HINT_T0);
+          _mm_prefetch(next + (i * kUnroll + u) * 128 + 64, _MM_HINT_T0);
+        }
         tile_step<Kind, R>(weights + u * 256, x, i * kUnroll + u, sum);
       }
       weights += kUnroll * 256;
@@ -167,14 +169,14 @@ void run_tiles(const BlockArgs& b, int64_t first, int64_t last, Ahead& ahead) {
 }
 
 using TilesFunction = void (*)(const BlockArgs&, int64_t, int64_t, Ahead&);
-template <typename Kind, bool kMore>
+template <typename Kind, bool kWeights>
 constexpr TilesFunction kTiles[kTileRows + 1] = {nullptr,
-                                                 run_tiles<Kind, 1, kMore>,
-                                                 run_tiles<Kind, 2, kMore>,
-                                                 run_tiles<Kind, 3, kMore>,
-                                                 run_tiles<Kind, 4, kMore>,
-                                                 run_tiles<Kind, 5, kMore>,
-                                                 run_tiles<Kind, 6, kMore>};
+                                                 run_tiles<Kind, 1, kWeights>,
+                                                 run_tiles<Kind, 2, kWeights>,
+                                                 run_tiles<Kind, 3, kWeights>,
+                                                 run_tiles<Kind, 4, kWeights>,
+                                                 run_tiles<Kind, 5, kWeights>,
+                                                 run_tiles<Kind, 6, kWeights>};
 
 /// All rows: in tiles as equal as can be, the larger ones first.
 template <typename Kind>
@@ -182,9 +184,14 @@ void block_product(const BlockArgs& b, Ahead ahead) {
   const int64_t tiles = ceil_div(b.rows, kTileRows);
   const int64_t small = b.rows / tiles, large = b.rows % tiles;  // rows of a tile; larger tiles
   const int64_t middle = large * (small + 1);
-  const auto& run = b.rows <= kFewRows ? kTiles<Kind, true> : kTiles<Kind, false>;
-  if (large > 0) run[small + 1](b, 0, middle, ahead);
-  run[small](b, middle, b.rows, ahead);
+  int64_t row = 0;
+  while (row < b.rows && ahead.next < ahead.end) {
+    const int64_t rows = row < middle ? small + 1 : small;
+    kTiles<Kind, true>[rows](b, row, row + rows, ahead);
+    row += rows;
+  }
+  if (row < middle) kTiles<Kind, false>[small + 1](b, row, middle, ahead);
+  kTiles<Kind, false>[small](b, std::max(row, middle), b.rows, ahead);
 }
 
 /// FP8 of one block to pairs of BF16.

@@ -65,8 +65,8 @@ class Sampler(unittest.TestCase):
 
 class Lists(unittest.TestCase):
     def test_an_empty_number_is_refused(self):
-        for flag in ["--batch", "--prefill"]:
-            result = run("bench", SOURCE / "models/fathom-10m", "--seconds", 0.01, flag, "")
+        for lists in [("--prefill", 1, "--batch", ""), ("--prefill", "")]:
+            result = run("bench", SOURCE / "models/fathom-10m", "--decode", 0, *lists)
             self.assertEqual(result.returncode, 2, result.stderr)
             self.assertIn("expected a list of numbers", result.stderr)
 
