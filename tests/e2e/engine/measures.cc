@@ -86,10 +86,14 @@ std::vector<int32_t> random_ids(uint64_t seed, int64_t count, int64_t vocab) {
   return ids;
 }
 
-double median(std::vector<double> values) {
-  std::ranges::nth_element(values, values.begin() + std::ssize(values) / 2);
-  return values[values.size() / 2];
+/// The value that a share of them do not exceed.
+double quantile(std::vector<double> values, double share) {
+  const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
+  std::ranges::nth_element(values, values.begin() + at);
+  return values[static_cast<size_t>(at)];
 }
+
+double median(std::vector<double> values) { return quantile(std::move(values), 0.5); }
 
 Request greedy(std::vector<int32_t> prompt, int64_t max_tokens) {
   return {.prompt = std::move(prompt),
@@ -178,8 +182,7 @@ bool measure_stall(Transformer& model, const Options& options) {
   prompt->wait();
   const Time over = now();
   for (const auto& stream : streams) stream->stop();
-  double worst = 0;
-  std::vector<double> calm;
+  std::vector<double> calm, beside;
   for (const auto& stream : streams) {
     stream->wait();
     const std::vector<Time> times = stream->times();
@@ -188,15 +191,16 @@ bool measure_stall(Transformer& model, const Options& options) {
       if (times[i] < came) {
         calm.push_back(gap);
       } else if (times[i - 1] < over) {
-        worst = std::max(worst, gap);
+        beside.push_back(gap);
       }
     }
   }
+  const auto times_calm = [&](double share) { return quantile(beside, share) / median(calm); };
   std::printf(
-      "prompt of %ld tokens in %.1f s beside %d streams: their worst gap %.1f ms, %.2f times "
-      "the median of %.1f ms before it\n",
-      options.prompt, seconds_between(came, over), kStreams, 1e3 * worst, worst / median(calm),
-      1e3 * median(calm));
+      "prompt of %ld tokens in %.1f s beside %d streams: of the median gap of %.1f ms before it, "
+      "their gaps are %.2f times at the median, %.2f at 99%%, %.2f at 99.9%%, %.2f at the worst\n",
+      options.prompt, seconds_between(came, over), kStreams, 1e3 * median(calm), times_calm(0.5),
+      times_calm(0.99), times_calm(0.999), times_calm(1));
   return prompt->result().reason == FinishReason::kLength;
 }
 
