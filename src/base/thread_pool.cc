@@ -37,6 +37,10 @@ struct ThreadPool::Shared {
       0};  // idle workers watch it: a job, or a burst, has begun
   std::atomic<int> bursts{0};
   alignas(64) std::atomic<uint32_t> state{0};
+  // Who sleeps, or is about to: waking is a system call, which costs as much as a short job, and
+  // GCC's library makes it whether anybody sleeps or not.
+  alignas(64) std::atomic<int> workers_asleep{0};
+  std::atomic<bool> caller_asleep{false};
   struct alignas(64) Part {
     std::atomic<int64_t> next{0};
     int64_t end = 0;
@@ -67,7 +71,7 @@ struct ThreadPool::Shared {
   }
 
   void leave() {
-    if (state.fetch_sub(1, std::memory_order_release) == 1) state.notify_one();
+    if (state.fetch_sub(1) == 1 && caller_asleep.load()) state.notify_one();
   }
 
   /// Returns the epoch that differs from `seen`.
@@ -78,9 +82,12 @@ struct ThreadPool::Shared {
         if (now != seen) return now;
         _mm_pause();
       }
-      const uint32_t now = epoch.load(std::memory_order_acquire);
+      // Counted before the epoch is looked at again, as signal() changes it before it counts.
+      workers_asleep.fetch_add(1);
+      const uint32_t now = epoch.load();
+      if (now == seen) epoch.wait(seen);
+      workers_asleep.fetch_sub(1);
       if (now != seen) return now;
-      epoch.wait(seen, std::memory_order_acquire);
     }
   }
 
@@ -89,14 +96,14 @@ struct ThreadPool::Shared {
       if (state.load(std::memory_order_acquire) == 0) return;
       _mm_pause();
     }
-    for (uint32_t now; (now = state.load(std::memory_order_acquire)) != 0;) {
-      state.wait(now, std::memory_order_acquire);
-    }
+    caller_asleep.store(true);
+    for (uint32_t now; (now = state.load()) != 0;) state.wait(now);
+    caller_asleep.store(false);
   }
 
   void signal() {
-    epoch.fetch_add(1, std::memory_order_release);
-    epoch.notify_all();
+    epoch.fetch_add(1);
+    if (workers_asleep.load() > 0) epoch.notify_all();
   }
 
   void work(int thread, int node) {
