@@ -8,6 +8,8 @@ namespace fathom::engine {
 namespace {
 
 constexpr int64_t kMixedSteps = 32;  // before streams are measured alone again
+constexpr int64_t kCalmSteps = 16;   // without a prompt, for the next one to be new
+constexpr double kLeastExtra = 0.5;  // of a step, for a prompt
 
 }  // namespace
 
@@ -15,12 +17,11 @@ int StepBudget::bucket(int64_t streams) {
   return std::min<int>(kBuckets - 1, std::bit_width(static_cast<uint64_t>(streams - 1)));
 }
 
-// Of the nearest number of streams that was seen; 0 when none was.
-double StepBudget::decode_seconds(int64_t streams) const {
-  const int wanted = bucket(streams);
+// Of the nearest number of streams that is known; 0 when none is.
+double StepBudget::nearest(const Seconds& seconds, int bucket) {
   for (int distance = 0; distance < kBuckets; ++distance) {
-    for (int b : {wanted - distance, wanted + distance}) {
-      if (b >= 0 && b < kBuckets && decode_[b].count() > 0) return decode_[b].seconds();
+    for (int b : {bucket - distance, bucket + distance}) {
+      if (b >= 0 && b < kBuckets && seconds[b] > 0) return seconds[b];
     }
   }
   return 0;
@@ -38,22 +39,36 @@ int64_t StepBudget::prefill_tokens(int64_t streams) const {
 }
 
 void StepBudget::observe(int64_t streams, int64_t prefill_tokens, double seconds) {
-  if (streams == 0) {
-    if (prefill_tokens > 0) token_.add(seconds / static_cast<double>(prefill_tokens));
-    return;
+  if (streams > 0 && prefill_tokens > 0) {
+    observe_mixed(bucket(streams), prefill_tokens, seconds);
+  } else if (streams > 0) {
+    observe_alone(bucket(streams), seconds);
+  } else if (prefill_tokens > 0) {
+    token_.add(seconds / static_cast<double>(prefill_tokens));
   }
-  mixed_steps_ = prefill_tokens > 0 ? mixed_steps_ + 1 : 0;
-  if (prefill_tokens == 0) {
-    decode_[bucket(streams)].add(seconds);
-    return;
-  }
-  const double alone = decode_seconds(streams);
+}
+
+void StepBudget::observe_alone(int bucket, double seconds) {
+  mixed_steps_ = 0;
+  ++calm_steps_;
+  measured_[bucket].add(seconds);
+  alone_[bucket] = measured_[bucket].seconds();
+  if (before_[bucket] == 0) before_[bucket] = alone_[bucket];
+}
+
+void StepBudget::observe_mixed(int bucket, int64_t prefill_tokens, double seconds) {
+  if (calm_steps_ >= kCalmSteps) before_ = alone_;
+  calm_steps_ = 0;
+  ++mixed_steps_;
+  const double alone = nearest(alone_, bucket);
   if (alone == 0) return;
-  const double allowed = (options_.max_slowdown - 1) * alone;
+  const double before = std::min(nearest(before_, bucket), alone);
+  const double allowed = std::max(options_.max_slowdown * before - alone, kLeastExtra * alone);
   const double extra = std::max(seconds - alone, 1e-9);
+  const auto tokens = static_cast<double>(prefill_tokens);
   if (extra > allowed) {
-    mixed_chunk_ = static_cast<double>(prefill_tokens) * std::max(allowed / extra, 0.5);
-  } else if (static_cast<double>(prefill_tokens) >= std::floor(mixed_chunk_)) {
+    mixed_chunk_ = tokens * std::max(allowed / extra, 0.5);
+  } else if (tokens >= std::floor(mixed_chunk_)) {
     mixed_chunk_ *= std::min(allowed / extra, 1.25);
   }
   mixed_chunk_ = std::clamp(mixed_chunk_, 1.0, static_cast<double>(options_.max_prefill_tokens));

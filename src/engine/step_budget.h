@@ -10,14 +10,16 @@ namespace fathom::engine {
 
 struct StepBudgetOptions {
   int64_t max_prefill_tokens = 512;  ///< in a step
-  double max_slowdown = 2.0;         ///< of a step that also decodes, against one that only decodes
+  double max_slowdown = 2.0;         ///< of streams beside a prompt, against their pace before it
   double max_seconds = 1.0;          ///< of a step without streams, so that it still hears cancel()
 };
 
 /// Learns from measured steps. The cost of prompt tokens is not linear (few of them read other
 /// experts than the streams do, many share them), so the chunk is controlled rather than computed.
 /// Streams get slower as they grow, a long prompt lasts for thousands of steps, and what they take
-/// alone must stay known: now and then they get a step for themselves.
+/// alone must stay known: now and then they get a step for themselves. The slowdown is held against
+/// their pace before prompts began to come in, so that they do not lose both ways; a prompt keeps a
+/// third of the time, however slow they have become.
 class StepBudget {
  public:
   explicit StepBudget(StepBudgetOptions options) : options_(options) {}
@@ -31,14 +33,20 @@ class StepBudget {
 
  private:
   static constexpr int kBuckets = 8;
+  using Seconds = std::array<double, kBuckets>;  // by number of streams; 0: not known
   static int bucket(int64_t streams);
-  double decode_seconds(int64_t streams) const;
+  static double nearest(const Seconds& seconds, int bucket);
+  void observe_alone(int bucket, double seconds);
+  void observe_mixed(int bucket, int64_t prefill_tokens, double seconds);
 
   StepBudgetOptions options_;
-  std::array<TypicalTime, kBuckets> decode_;  // a step that only decodes
-  TypicalTime token_;                         // of a prompt, in a step without streams
-  double mixed_chunk_ = 8;                    // beside streams
-  int64_t mixed_steps_ = 0;                   // since streams were alone
+  std::array<TypicalTime, kBuckets> measured_;  // steps that only decode
+  Seconds alone_{};                             // the same, what is typical
+  Seconds before_{};                            // as it was when prompts began to come in
+  TypicalTime token_;                           // of a prompt, in a step without streams
+  double mixed_chunk_ = 8;                      // beside streams
+  int64_t mixed_steps_ = 0;                     // since streams were alone
+  int64_t calm_steps_ = 0;                      // since the last prompt
 };
 
 }  // namespace fathom::engine

@@ -48,22 +48,54 @@ TEST(StepBudget, FollowsAPromptWhoseTokensBecomeDearer) {
   EXPECT_GE(budget.prefill_tokens(4), 3);
 }
 
-// Beside a prompt of 16,384 tokens, streams grow by thousands of tokens themselves.
-TEST(StepBudget, FollowsStreamsThatGrow) {
-  StepBudget budget({.max_slowdown = 2});
-  for (int i = 0; i < 64; ++i) budget.observe(4, 0, 1);
+/// 4,000 steps of four streams that come to take `grown` times as long, beside a prompt.
+struct Growth {
+  double worst = 0;  // step, where they took 1 before the prompt
+  double last = 0;   // step
   int64_t taken = 0, alone_steps = 0;
+};
+Growth beside_growing_streams(StepBudget& budget, double grown) {
+  Growth result;
   for (int i = 0; i < 4000; ++i) {
     const int64_t chunk = budget.prefill_tokens(4);
-    const double alone = 1 + i / 4000.0;
-    const double seconds = alone + 0.05 * double(chunk);
-    EXPECT_LT(seconds, 2.2 * alone);
+    const double seconds = 1 + (grown - 1) * i / 4000.0 + 0.05 * double(chunk);
+    result.worst = std::max(result.worst, seconds);
+    if (chunk > 0) result.last = seconds;
     budget.observe(4, chunk, seconds);
-    taken += chunk;
-    alone_steps += chunk == 0;
+    result.taken += chunk;
+    result.alone_steps += chunk == 0;
   }
-  EXPECT_GT(taken, 4000 * 25);  // 30 a step on the average, were it all known at once
-  EXPECT_LT(alone_steps, 4000 / 30);
+  return result;
+}
+
+// Beside a prompt of 16,384 tokens, streams grow by thousands of tokens themselves.
+TEST(StepBudget, HoldsStreamsThatGrowToTheirPaceBefore) {
+  StepBudget budget({.max_slowdown = 2});
+  for (int i = 0; i < 64; ++i) budget.observe(4, 0, 1);
+  const Growth growth = beside_growing_streams(budget, 1.3);
+  EXPECT_LT(growth.worst, 2.15);
+  EXPECT_GT(growth.taken, 4000 * 15);  // 17 a step on the average, were it all known at once
+  EXPECT_LT(growth.alone_steps, 4000 / 30);
+}
+
+TEST(StepBudget, APromptGoesOnBesideStreamsThatGrewFarSlower) {
+  StepBudget budget({.max_slowdown = 2});
+  for (int i = 0; i < 64; ++i) budget.observe(4, 0, 1);
+  const Growth growth = beside_growing_streams(budget, 3);
+  EXPECT_GT(growth.last, 3 * 1.35);
+  EXPECT_LT(growth.last, 3 * 1.6);
+}
+
+TEST(StepBudget, ThePaceBeforeIsThatOfTheLatestCalm) {
+  StepBudget budget({.max_slowdown = 2});
+  for (int i = 0; i < 64; ++i) budget.observe(4, 0, 1);
+  beside_growing_streams(budget, 1.5);
+  for (int i = 0; i < 64; ++i) budget.observe(4, 0, 1.5);
+  for (int i = 0; i < 200; ++i) {
+    const int64_t chunk = budget.prefill_tokens(4);
+    budget.observe(4, chunk, 1.5 + 0.05 * double(chunk));
+  }
+  EXPECT_GE(budget.prefill_tokens(4), 29);  // (2 - 1) * 1.5 / 0.05
 }
 
 TEST(StepBudget, WithoutStreamsAStepLastsNoLongerThanACancelMayWait) {
