@@ -15,9 +15,9 @@
 
 namespace fathom {
 
-/// Runs one job at a time over its threads, the caller being thread 0. Work is handed out by atomic
-/// counters, one for each NUMA node: a thread takes what lies on its own node's memory first and
-/// then helps the others. Results may not depend on which thread runs which item.
+/// Runs one job at a time over its threads, the caller being thread 0. Items are dealt out in turns
+/// to the threads on whose NUMA node's memory they lie; who has done his helps his node's others,
+/// then the other nodes'. Results may not depend on which thread runs which item.
 /// Not reentrant: a job may not call the pool it runs on. Jobs may come from any thread, one at a
 /// time.
 ///
@@ -71,7 +71,9 @@ class ThreadPool {
 
  private:
   using Call = void (*)(void* context, int64_t item, int thread);
+  struct Lane;
   struct Shared;
+  void deal(std::span<const int64_t> ends);
   void run_erased(std::span<const int64_t> ends, void* context, Call call);
   std::optional<cpu_set_t> place_of(int thread) const;
 
