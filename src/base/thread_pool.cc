@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <utility>
 
 #include "base/check.h"
 #include "base/processors.h"
@@ -12,8 +13,8 @@
 namespace fathom {
 namespace {
 
-// A pause is some 40 cycles, so about 100 us: longer than any serial stretch inside a step, shorter
-// than anybody would notice on a meter.
+// A pause is some 40 cycles, so about 100 us: longer than any serial stretch inside a step and most
+// between two, shorter than anybody would notice on a meter.
 constexpr int kSpins = 8000;
 
 int processors_of(const std::vector<NumaNode>& nodes) {
@@ -53,7 +54,6 @@ struct ThreadPool::Shared {
       0};                         // idle workers watch it: a job, or a burst, has begun
   std::atomic<bool> open{false};  // a job may be joined
   std::atomic<bool> stop{false};
-  std::atomic<int> bursts{0};
   Call call = nullptr;
   void* context = nullptr;
   // Who sleeps, or is about to: waking is a system call, which costs as much as a short job, and
@@ -91,7 +91,7 @@ struct ThreadPool::Shared {
   /// Returns the epoch that differs from `seen`.
   uint32_t await_epoch(uint32_t seen) {
     for (;;) {
-      for (int i = 0; i < spins && bursts.load(std::memory_order_relaxed) > 0; ++i) {
+      for (int i = 0; i < spins; ++i) {
         const uint32_t now = epoch.load(std::memory_order_acquire);
         if (now != seen) return now;
         _mm_pause();
@@ -170,6 +170,7 @@ void ThreadPool::run_erased(std::span<const int64_t> ends, void* context, Call c
     for (int64_t i = 0; i < items; ++i) call(context, i, 0);
     return;
   }
+  if (burst_ != nullptr && !std::exchange(burst_->begun_, true)) burst_->tie_caller();
   Shared& shared = *shared_;
   FATHOM_CHECK(!shared.open.load(std::memory_order_relaxed));
   shared.call = call;
@@ -199,9 +200,11 @@ void ThreadPool::deal(std::span<const int64_t> ends) {
   }
 }
 
-ThreadPool::Burst::Burst(ThreadPool& pool) : pool_(pool) {
-  pool_.shared_->bursts.fetch_add(1, std::memory_order_relaxed);
-  if (!pool_.workers_.empty()) pool_.shared_->signal();
+ThreadPool::Burst::Burst(ThreadPool& pool) : pool_(pool), outer_(pool.burst_) {
+  pool.burst_ = this;
+}
+
+void ThreadPool::Burst::tie_caller() {
   const auto place = pool_.place_of(0);
   cpu_set_t own;
   if (!place || pthread_getaffinity_np(pthread_self(), sizeof own, &own) != 0) return;
@@ -210,7 +213,7 @@ ThreadPool::Burst::Burst(ThreadPool& pool) : pool_(pool) {
 }
 
 ThreadPool::Burst::~Burst() {
-  pool_.shared_->bursts.fetch_sub(1, std::memory_order_relaxed);
+  pool_.burst_ = outer_;
   if (callers_own_) tie(pthread_self(), *callers_own_);
 }
 

@@ -22,7 +22,8 @@ namespace fathom {
 /// time.
 ///
 /// A job waits only for threads that have begun on it, never for one that still sleeps: a worker
-/// that the system keeps off its processor delays nobody.
+/// that the system keeps off its processor delays nobody. Workers watch for the next job a short
+/// while before they sleep.
 class ThreadPool {
  public:
   /// `threads` in all, the caller included; at least 1. Where that is as many as the processors of
@@ -55,8 +56,8 @@ class ThreadPool {
                });
   }
 
-  /// While one lives, jobs follow each other closely: idle workers spin (a bounded while) instead
-  /// of sleeping. Opening it wakes them. For the thread that opened it.
+  /// While one lives, jobs follow each other closely: the first that is shared out ties the caller
+  /// to its processor. Until it ends, jobs come from the thread that opened it. May be nested.
   class Burst {
    public:
     explicit Burst(ThreadPool& pool);
@@ -65,7 +66,12 @@ class ThreadPool {
     Burst& operator=(const Burst&) = delete;
 
    private:
+    friend class ThreadPool;
+    void tie_caller();
+
     ThreadPool& pool_;
+    Burst* const outer_;
+    bool begun_ = false;
     std::optional<cpu_set_t> callers_own_;  // processors, to go back to
   };
 
@@ -82,6 +88,7 @@ class ThreadPool {
   std::unique_ptr<Shared> shared_;
   std::vector<std::thread> workers_;
   std::vector<int64_t> ends_;  // of a job whose items lie anywhere
+  Burst* burst_ = nullptr;     // the innermost
 };
 
 }  // namespace fathom

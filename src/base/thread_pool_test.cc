@@ -68,14 +68,18 @@ TEST(ThreadPool, ABurstKeepsItsThreadsApartAndLetsTheCallerGo) {
   ThreadPool pool(static_cast<int>(processors.size()));
   {
     const ThreadPool::Burst burst(pool);
-    EXPECT_EQ(allowed_processors(), std::vector{processors.front()});
+    pool.run(1, [](int64_t, int) {});
+    EXPECT_EQ(allowed_processors(), processors);  // nothing was shared out yet
+    const ThreadPool::Burst inner(pool);
     pool.run(1000, [&](int64_t, int thread) {
       EXPECT_EQ(sched_getcpu(), processors[static_cast<size_t>(thread)]);
     });
+    EXPECT_EQ(allowed_processors(), std::vector{processors.front()});
   }
   EXPECT_EQ(allowed_processors(), processors);
   ThreadPool fewer(static_cast<int>(processors.size()) - 1);  // what it leaves may be another's
   const ThreadPool::Burst burst(fewer);
+  fewer.run(2, [](int64_t, int) {});
   EXPECT_EQ(allowed_processors(), processors);
 }
 
