@@ -57,13 +57,13 @@ Mat<float> project(const Layer& layer, const Activations& x) {
   const Mat<float> q = scratch.q.get(x.rows(), c.num_attention_heads * c.qk_head_dim());
   if (w.q_proj) {
     pass.linear({{x, w.q_proj, q}, {x, w.kv_a, kv}});
-    pass.for_rows(kv.rows, [&](int64_t r, int) { write_cache(layer, r, kv.row_span(r)); });
+    pass.for_rows(kv.rows, kv.cols, [&](int64_t r, int) { write_cache(layer, r, kv.row_span(r)); });
     return q;
   }
   const Mat<float> low = scratch.q_low.get(x.rows(), c.q_lora_rank);
   pass.linear({{x, w.q_a, low}, {x, w.kv_a, kv}});
   const Activations low_in = scratch.q_in.reserve(pass.numerics(), low);
-  pass.for_rows(kv.rows, [&](int64_t r, int) {
+  pass.for_rows(kv.rows, kv.cols + low.cols, [&](int64_t r, int) {
     write_cache(layer, r, kv.row_span(r));
     pass.rms_norm(low.row_span(r), w.q_a_norm, low.row(r));
     fill_row(pass.kernels(), low_in, r);
@@ -164,6 +164,17 @@ AttendState make_states(int64_t count, int64_t rank, Scratch& out, Scratch& sums
   return {out.get(count, rank), top, top + count};
 }
 
+// How long a thread takes: queries meet keys, and weights values.
+double attend_ns(const Layer& layer, std::span<const QueryGroup> groups) {
+  const ModelConfig& c = layer.config();
+  double pairs = 0;
+  for (const QueryGroup& group : groups) {
+    const int64_t length = layer.pass.rows()[static_cast<size_t>(group.row)].position + 1;
+    pairs += static_cast<double>(group.count * length);
+  }
+  return 0.005 * pairs * static_cast<double>(c.kv_latent_dim() + c.kv_lora_rank);
+}
+
 // All groups over their whole length. Few groups are cut into parts, so that every thread has work;
 // the merge is the same either way.
 void attend_all(const Layer& layer, std::span<const QueryGroup> groups, Mat<const float> queries,
@@ -175,8 +186,9 @@ void attend_all(const Layer& layer, std::span<const QueryGroup> groups, Mat<cons
     int64_t first_state;  // of part_states, for parts after the first
   };
   const auto few = static_cast<size_t>(4 * pass.pool().threads());
-  if (groups.size() >= few) {
-    pass.pool().run(static_cast<int64_t>(groups.size()), [&](int64_t item, int) {
+  const double ns = attend_ns(layer, groups);
+  if (groups.size() >= few || !pass.worth_sharing(ns)) {
+    pass.share(ns, static_cast<int64_t>(groups.size()), [&](int64_t item, int) {
       const QueryGroup& group = groups[static_cast<size_t>(item)];
       attend(layer, group, queries, 0, group.parts, part_of(state, group.first, group.count));
     });
@@ -196,13 +208,13 @@ void attend_all(const Layer& layer, std::span<const QueryGroup> groups, Mat<cons
     return item.part == 0 ? part_of(state, item.group->first, item.group->count)
                           : part_of(others, item.first_state, item.group->count);
   };
-  pass.pool().run(static_cast<int64_t>(items.size()), [&](int64_t i, int) {
+  pass.share(ns, static_cast<int64_t>(items.size()), [&](int64_t i, int) {
     const Item& item = items[static_cast<size_t>(i)];
     attend(layer, *item.group, queries, item.part, item.part + 1, state_of(item));
   });
   if (extra == 0) return;
   // Query by query: heads share nothing.
-  pass.pool().run(state.out.rows, [&](int64_t query, int) {
+  pass.for_rows(state.out.rows, extra * state.out.cols / state.out.rows, [&](int64_t query, int) {
     for (const Item& item : items) {
       const int64_t at = query - item.group->first;
       if (item.part == 0 || at < 0 || at >= item.group->count) continue;
@@ -218,7 +230,9 @@ Mat<float> absorb_heads(const Layer& layer, int64_t first_row, Mat<float> q) {
   const OpTimer timer(pass.profile, Op::kAbsorb);
   const int64_t latent = c.kv_latent_dim();
   const Mat<float> queries = pass.attention.queries.get(q.rows, c.num_attention_heads * latent);
-  pass.pool().run(c.num_attention_heads, [&](int64_t head, int thread) {
+  const int64_t weights = c.num_attention_heads * c.qk_nope_head_dim * c.kv_lora_rank;
+  const double ns = Pass::product_ns(q.rows, weights);
+  pass.share(ns, c.num_attention_heads, [&](int64_t head, int thread) {
     absorb(layer, head, first_row, head_of(q, head, c.qk_head_dim()),
            head_of(queries, head, latent), thread);
   });
@@ -232,7 +246,8 @@ void expand_values(const Layer& layer, const AttendState& state, Mat<float> valu
   const OpTimer timer(pass.profile, Op::kValues);
   const int64_t heads = c.num_attention_heads;
   const Mat<float> latents(state.out.data, values.rows, heads * c.kv_lora_rank);
-  pass.pool().run(heads, [&](int64_t head, int thread) {
+  const double ns = Pass::product_ns(values.rows, heads * c.v_head_dim * c.kv_lora_rank);
+  pass.share(ns, heads, [&](int64_t head, int thread) {
     const Mat<float> out = head_of(latents, head, c.kv_lora_rank);
     const Activations in = head_input(pass, out, thread);
     for (int64_t r = 0; r < values.rows; ++r) {

@@ -23,14 +23,17 @@ std::vector<int32_t> random_tokens(uint64_t seed, size_t count) {
 
 using Way = std::tuple<Numerics, const Kernels*>;
 
+// All that threads can share out is, however little it is.
 Transformer open(const Way& way, int threads, bool move_weights = false,
-                 std::vector<NumaNode> nodes = {}) {
+                 std::vector<NumaNode> nodes = {}, double worth_sharing_ns = 0) {
   const std::string dir = FATHOM_SOURCE_DIR "/tests/golden/model/v3-tiny-fp8";
-  return Transformer(ModelWeights::load(Checkpoint::open(dir)), {.numerics = std::get<0>(way),
-                                                                 .threads = threads,
-                                                                 .kernels = std::get<1>(way),
-                                                                 .move_weights = move_weights,
-                                                                 .nodes = std::move(nodes)});
+  return Transformer(ModelWeights::load(Checkpoint::open(dir)),
+                     {.numerics = std::get<0>(way),
+                      .threads = threads,
+                      .kernels = std::get<1>(way),
+                      .move_weights = move_weights,
+                      .nodes = std::move(nodes),
+                      .worth_sharing_ns = worth_sharing_ns});
 }
 
 std::vector<float> copy(Mat<const float> rows) {
@@ -71,7 +74,9 @@ TEST_P(Invariance, ChunksAndThreads) {
   }
   for (int threads : {2, 5}) {
     Transformer many = open(GetParam(), threads);
+    Transformer some = open(GetParam(), threads, false, {}, 2000);
     EXPECT_TRUE(same_bits(run_alone(many, tokens, 33), whole)) << threads << " threads";
+    EXPECT_TRUE(same_bits(run_alone(some, tokens, 33), whole)) << threads << " threads, some work";
   }
 }
 

@@ -70,22 +70,25 @@ void down(Pass& pass, std::span<const Placed> placed, const Activations& middle,
 void mlps(Pass& pass, std::span<const MlpGroup> groups, const Activations& x, Mat<float> y) {
   const std::vector<Placed> placed = place(groups, x);
   int64_t rows = 0, widest = 0;
+  double ns = 0;  // of each of a group's three products together
   std::vector<int64_t> widths;
   for (const Placed& p : placed) {
+    const WeightView& gate = p.group.weights->gate;
     rows = p.first + p.count;
-    widest = std::max(widest, p.group.weights->gate.rows);
-    widths.push_back(p.group.weights->gate.rows);
+    widest = std::max(widest, gate.rows);
+    widths.push_back(gate.rows);
+    ns += Pass::product_ns(p.count, gate.rows * gate.cols);
   }
   const Mat<float> middle = pass.mlp.middle.get(rows, widest);
   const Activations in = pass.mlp.middle_in.reserve(pass.numerics(), middle);
   const Pieces columns = pass.cut(widths, kBlockPanels);
-  pass.pool().run(columns.ends, [&](int64_t item, int thread) {
+  pass.share(2 * ns, columns.ends, [&](int64_t item, int thread) {
     const Piece& piece = columns[item];
     gate_and_up(pass, placed[static_cast<size_t>(piece.matrix)], piece, thread, in);
   });
 
   const Pieces outputs = pass.cut({&y.cols, 1});
-  pass.pool().run(outputs.ends, [&](int64_t item, int thread) {
+  pass.share(ns, outputs.ends, [&](int64_t item, int thread) {
     const auto [matrix, first, last] = outputs[item];
     down(pass, placed, in, first, thread, y.cols_from(first, last - first));
   });

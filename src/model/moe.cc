@@ -74,7 +74,7 @@ void moe(Pass& pass, const MoeWeights& w, int64_t layer, Mat<const float> x, Mat
   {
     const OpTimer timer(pass.profile, Op::kRouter);
     pass.linear(unrounded, w.router, scores);
-    pass.for_rows(x.rows, [&](int64_t r, int) {
+    pass.for_rows(x.rows, 16 * params.experts, [&](int64_t r, int) {
       gate_scores(params, scores.row_span(r));
       gate_choose(params, scores.row_span(r), w.bias, ids.row_span(r), weights.row_span(r));
     });

@@ -27,11 +27,13 @@ Mat<float> Scratch::get(int64_t rows, int64_t cols) {
   return {buffer_.as<float>(), rows, cols};
 }
 
-Pass::Pass(const ModelConfig& config, const Kernels& kernels, Numerics numerics, ThreadPool& pool)
+Pass::Pass(const ModelConfig& config, const Kernels& kernels, Numerics numerics, ThreadPool& pool,
+           double worth_sharing_ns)
     : config_(config),
       kernels_(kernels),
       numerics_(numerics),
       pool_(pool),
+      worth_sharing_ns_(worth_sharing_ns),
       cache_{cache_dtype(numerics), config.kv_latent_dim(),
              config.num_hidden_layers + config.num_nextn_predict_layers},
       frequencies_(
@@ -83,9 +85,11 @@ Pieces Pass::cut(std::span<const int64_t> outputs, int64_t least) const {
 
 void Pass::linear(std::initializer_list<Product> products) const {
   std::vector<int64_t> outputs;
+  double ns = 0;
   for (const Product& p : products) {
     FATHOM_CHECK(p.x.cols() == p.w.cols && p.y.rows == p.x.rows() && p.y.cols == p.w.rows);
     outputs.push_back(p.w.rows);
+    ns += product_ns(p.x.rows(), p.w.rows * p.w.cols);
   }
   const Pieces pieces = cut(outputs);
   const auto count = static_cast<int64_t>(pieces.all.size());
@@ -93,7 +97,7 @@ void Pass::linear(std::initializer_list<Product> products) const {
   // A narrow matrix, such as the router's, has no piece for each thread: its rows are cut instead.
   const int64_t parts = count < pool_.threads() && rows >= kWorthCutting ? pool_.threads() : 1;
   for (int64_t& end : piece_ends_) end *= parts;
-  pool_.run(pieces.ends, [&](int64_t item, int) {
+  share(ns, pieces.ends, [&](int64_t item, int) {
     const auto [matrix, first, last] = pieces[item / parts];
     const Product& p = products.begin()[matrix];
     const Mat<float> y = p.y.cols_from(first, last - first);
@@ -106,7 +110,7 @@ void Pass::linear(std::initializer_list<Product> products) const {
 
 Activations Pass::prepare(ActivationBuffer& buffer, Mat<const float> x) const {
   const Activations result = buffer.reserve(numerics_, x);
-  for_rows(x.rows, [&](int64_t r, int) { fill_row(kernels_, result, r); });
+  for_rows(x.rows, x.cols, [&](int64_t r, int) { fill_row(kernels_, result, r); });
   return result;
 }
 
@@ -115,7 +119,7 @@ void Pass::rms_norm(std::span<const float> x, std::span<const float> weight, flo
 }
 
 void Pass::rms_norm(Mat<const float> x, std::span<const float> weight, Mat<float> y) const {
-  for_rows(x.rows, [&](int64_t r, int) { rms_norm(x.row_span(r), weight, y.row(r)); });
+  for_rows(x.rows, x.cols, [&](int64_t r, int) { rms_norm(x.row_span(r), weight, y.row(r)); });
 }
 
 }  // namespace fathom

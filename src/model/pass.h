@@ -71,11 +71,12 @@ struct Pieces {
 };
 
 class Pass {
-  static constexpr int64_t kSharedRows = 4;
   static constexpr int64_t kWorthCutting = 64;  // rows of a product
 
  public:
-  Pass(const ModelConfig& config, const Kernels& kernels, Numerics numerics, ThreadPool& pool);
+  /// Work of less than worth_sharing_ns stays with one thread (TransformerOptions).
+  Pass(const ModelConfig& config, const Kernels& kernels, Numerics numerics, ThreadPool& pool,
+       double worth_sharing_ns);
 
   /// Starts a pass over these rows: computes their rotary angles.
   void begin(std::vector<RowPlace> rows);
@@ -103,15 +104,28 @@ class Pass {
   void linear(const Activations& x, const WeightView& w, Mat<float> y) const {
     linear({{x, w, y}});
   }
-  /// Calls job(row, thread) for each row: on this thread alone where that is less work than
-  /// sharing.
+  /// Whether work that takes one thread about that long should be shared out.
+  bool worth_sharing(double ns) const { return ns >= worth_sharing_ns_; }
+  /// Calls job(item, thread) for each item, or for those up to ends (ThreadPool::run): on all
+  /// threads where that is worth it, else on this one.
   template <typename Job>
-  void for_rows(int64_t rows, Job&& job) const {
-    if (rows < kSharedRows) {
-      for (int64_t r = 0; r < rows; ++r) job(r, 0);
-    } else {
-      pool_.run(rows, job);
-    }
+  void share(double ns, int64_t items, Job&& job) const {
+    if (worth_sharing(ns)) return pool_.run(items, job);
+    for (int64_t i = 0; i < items; ++i) job(i, 0);
+  }
+  template <typename Job>
+  void share(double ns, std::span<const int64_t> ends, Job&& job) const {
+    if (worth_sharing(ns)) return pool_.run(ends, job);
+    for (int64_t i = 0; i < ends.back(); ++i) job(i, 0);
+  }
+  /// The same for rows of so many values, which are read and written a few times.
+  template <typename Job>
+  void for_rows(int64_t rows, int64_t values, Job&& job) const {
+    share(0.3 * static_cast<double>(rows * values), rows, job);
+  }
+  /// How long a thread takes to multiply rows by so many weights that lie in a cache, in ns.
+  static double product_ns(int64_t rows, int64_t weights) {
+    return (0.03 + 0.005 * static_cast<double>(rows)) * static_cast<double>(weights);
   }
   /// x in the form that this pass's numerics ask for.
   Activations prepare(ActivationBuffer& buffer, Mat<const float> x) const;
@@ -150,6 +164,7 @@ class Pass {
   const Kernels& kernels_;
   Numerics numerics_;
   ThreadPool& pool_;
+  const double worth_sharing_ns_;
   CacheLayout cache_;
   std::vector<double> frequencies_;  // [qk_rope_head_dim / 2]
   float rope_magnitude_;

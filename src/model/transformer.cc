@@ -46,7 +46,8 @@ struct Transformer::State {
         weights_name(weights_fingerprint(weights.checkpoint())),
         pool(options.threads > 0 ? options.threads : available_processors(),
              options.nodes.empty() ? numa_nodes() : options.nodes),
-        pass(config, options.kernels ? *options.kernels : kernels(), options.numerics, pool) {
+        pass(config, options.kernels ? *options.kernels : kernels(), options.numerics, pool,
+             options.worth_sharing_ns) {
     const AbsorbedShape shape{config.num_attention_heads, config.qk_nope_head_dim,
                               config.v_head_dim, config.kv_lora_rank};
     heads.resize(weights.layers.size() + weights.mtp.size());
@@ -72,7 +73,7 @@ struct Transformer::State {
     const Mat<float> out = out_.get(x.rows, x.cols);
     pass.rms_norm(x, w.input_norm, normed);
     attention(pass, w.attention, heads[static_cast<size_t>(layer)], layer, normed, out);
-    pass.for_rows(x.rows, [&](int64_t r, int) {
+    pass.for_rows(x.rows, x.cols, [&](int64_t r, int) {
       add(x.row(r), out.row_span(r));
       pass.rms_norm(x.row_span(r), w.post_norm, normed.row(r));
     });
@@ -83,7 +84,7 @@ struct Transformer::State {
       const MlpGroup all{&*w.mlp, {}, {}};
       mlps(pass, {&all, 1}, pass.prepare(mlp_in_, normed), out);
     }
-    pass.for_rows(x.rows, [&](int64_t r, int) { add(x.row(r), out.row_span(r)); });
+    pass.for_rows(x.rows, x.cols, [&](int64_t r, int) { add(x.row(r), out.row_span(r)); });
     if (observer) observer->on_hidden(layer, x);
   }
 

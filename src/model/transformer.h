@@ -26,6 +26,9 @@ struct TransformerOptions {
   /// memory again as the page cache would take, whatever move_weights says. Null: nobody watches.
   RegroupProgress on_regroup = nullptr;
   std::vector<NumaNode> nodes = {};  ///< where threads and weights go; empty: numa_nodes()
+  /// Work that is estimated to take one thread less, in ns, is not shared out: handing it out and
+  /// what then travels between processors takes a microsecond or two. 0 shares out everything.
+  double worth_sharing_ns = 4000;
 };
 
 class Transformer : public LanguageModel {
