@@ -7,9 +7,9 @@
 namespace fathom::engine {
 namespace {
 
-constexpr int64_t kMixedSteps = 32;   // before streams are measured alone again
-constexpr int64_t kCalmSteps = 16;    // without a prompt, for the next one to be new
-constexpr double kLeastExtra = 0.25;  // of a step, for a prompt
+constexpr int64_t kMixedSteps = 32;  // before streams are measured alone again
+constexpr int64_t kCalmSteps = 16;   // without a prompt, for the next one to be new
+constexpr double kLeastExtra = 0.2;  // of a step, for a prompt
 
 }  // namespace
 

@@ -10,7 +10,7 @@ namespace fathom::engine {
 
 struct StepBudgetOptions {
   int64_t max_prefill_tokens = 512;  ///< in a step
-  double max_slowdown = 1.6;         ///< of streams beside a prompt, against their pace before it
+  double max_slowdown = 1.35;        ///< of streams beside a prompt, against their pace before it
   double max_seconds = 1.0;          ///< of a step without streams, so that it still hears cancel()
 };
 
@@ -19,7 +19,7 @@ struct StepBudgetOptions {
 /// Streams get slower as they grow, a long prompt lasts for thousands of steps, and what they take
 /// alone must stay known: now and then they get a step for themselves. The slowdown is held against
 /// their pace before prompts began to come in, so that they do not lose both ways; a prompt keeps a
-/// fifth of the time, however slow they have become.
+/// sixth of the time, however slow they have become.
 class StepBudget {
  public:
   explicit StepBudget(StepBudgetOptions options) : options_(options) {}
