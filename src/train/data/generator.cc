@@ -25,17 +25,20 @@ Lesson facts_lesson(Rng& rng) {
   return chance(rng, 0.6) ? capital_lesson(rng) : currency_lesson(rng);
 }
 
-/// Short contexts are many, long ones have most of the tokens.
+/// Short contexts are many, long ones have most of the tokens. Several questions over one context,
+/// a third of them after names that it does not mention, show side by side what tells the two
+/// apart.
 Lesson training_retrieval(Rng& rng) {
   static constexpr int64_t kLengths[] = {20, 20, 40, 40, 80, 80, 160, 160, 320, 600, 1100};
   const int64_t tokens = pick(rng, kLengths) * between(rng, 60, 100) / 100;
-  return retrieval_lesson(rng, tokens, 1 + tokens / 60);
+  return retrieval_lesson(rng, tokens, 2 + tokens / 50, 0.6);
 }
 
 /// The suite's: `tokens` is the most that the whole prompt takes.
 auto retrieval_within(int64_t tokens) {
-  return
-      [tokens](Rng& rng) { return retrieval_lesson(rng, tokens * between(rng, 55, 85) / 100, 1); };
+  return [tokens](Rng& rng) {
+    return retrieval_lesson(rng, tokens * between(rng, 55, 85) / 100, 1, 0.25);
+  };
 }
 
 using Make = std::function<Lesson(Rng&)>;

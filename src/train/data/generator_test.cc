@@ -124,7 +124,7 @@ TEST(Generator, RetrievalAnswersStandInTheContext) {
   Rng rng(5);
   int unknown = 0;
   for (int i = 0; i < 300; ++i) {
-    const Lesson lesson = retrieval_lesson(rng, between(rng, 20, 900), between(rng, 1, 6));
+    const Lesson lesson = retrieval_lesson(rng, between(rng, 20, 900), between(rng, 1, 6), 0.25);
     std::istringstream context(lesson.messages[0]["content"].get<std::string>());
     std::vector<std::string> lines;
     for (std::string line; std::getline(context, line);) lines.push_back(line);
@@ -147,10 +147,36 @@ TEST(Generator, RetrievalAnswersStandInTheContext) {
                   lesson.answer == "未知")
           << lesson.answer;
       EXPECT_NE(lesson.reply.find(lesson.answer), std::string::npos);
+      std::string name;
+      EXPECT_FALSE(speaks_of(lesson.reply, asked, name)) << "like a fact: " << lesson.reply;
     }
   }
   EXPECT_GT(unknown, 5);
   EXPECT_LT(unknown, 150);
+}
+
+TEST(Generator, ContextsAreAskedForWhatTheySayAndWhatTheyDoNot) {
+  Generator generator(11);
+  int lessons = 0, both = 0;
+  double replies = 0, unsaid = 0;
+  for (; lessons < 400; ++lessons) {
+    const Lesson lesson = generator.next("retrieval", false);
+    const std::string context = lesson.messages[0]["content"];
+    double said_here = 0, unsaid_here = 0;
+    const auto see = [&](const std::string& reply) {
+      const bool said = context.find(reply + "\n") != std::string::npos;
+      (said ? said_here : unsaid_here) += 1;
+    };
+    for (const Json& message : lesson.messages) {
+      if (message["role"] == "assistant") see(message["content"]);
+    }
+    see(lesson.reply);
+    both += said_here > 0 && unsaid_here > 0;
+    unsaid += unsaid_here;
+    replies += said_here + unsaid_here;
+  }
+  EXPECT_GT(both, lessons / 2);
+  EXPECT_NEAR(unsaid / replies, 0.4, 0.1);
 }
 
 TEST(Generator, JsonAndCallsAreValid) {

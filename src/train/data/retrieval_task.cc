@@ -9,22 +9,26 @@
 namespace fathom::train {
 namespace {
 
-/// A kind of statement about a name, and the question about it. `{0}` is the name. What was not
-/// said is answered with the same words up to the value: a reader that looks for the value finds
-/// none there, which is easier seen than before the first word.
+/// A kind of statement about a name, and the question about it. `{0}` is the name, `{1}` the value.
+/// The reply says the fact again: what stood before the value once leads to it once more. What was
+/// not said is answered with other words from the token after the name on (in Chinese, names have
+/// tokens that hold all of "X的密码是"): whether that token stood in the context, with what goes on
+/// after it, is the first thing that a reader can look up.
 struct Form {
-  const char* fact;  // `{1}` is the value
+  const char* fact;
   const char* question;
-  const char* unknown;
+  const char* unsaid;
+  const char* unknown;  // the value in `unsaid`
   bool chinese;
   bool code;           // the value is a secret word or number, else a city
   int64_t tokens = 0;  // that a fact takes, about
 };
 
 constexpr Form kForms[] = {
-    {"The code of {0} is {1}.", "What is the code of {0}?", "unknown", false, true, 8},
-    {"{0} lives in {1}.", "Where does {0} live?", "a place unknown", false, false, 6},
-    {"{0}的密码是 {1}。", "{0}的密码是多少?", "未知", true, true, 8}};
+    {"The code of {0} is {1}.", "What is the code of {0}?", "The code of {0}: {1}.", "unknown",
+     false, true, 8},
+    {"{0} lives in {1}.", "Where does {0} live?", "{0}: {1}.", "a place unknown", false, false, 6},
+    {"{0}的密码是 {1}。", "{0}的密码是多少?", "{0}的密码是{1}。", "未知", true, true, 8}};
 
 std::string filler(Rng& rng) {
   static constexpr const char* kVerbs[] = {"is near", "is behind", "stands by", "is older than"};
@@ -57,14 +61,15 @@ Json turn(const char* role, const std::string& content) {
 
 }  // namespace
 
-Lesson retrieval_lesson(Rng& rng, int64_t tokens, int64_t questions) {
+Lesson retrieval_lesson(Rng& rng, int64_t tokens, int64_t questions, double unsaid) {
   const Form& form = pick(rng, kForms);
   const auto source = form.chinese ? chinese_names() : english_names();
   std::vector<std::string_view> names(source.begin(), source.end());
   shuffle(rng, names);
-  // From one value among much else to nothing but values; some names stay unsaid.
-  const int64_t most =
-      std::min<int64_t>(tokens / form.tokens, static_cast<int64_t>(names.size()) - questions);
+  // From one value among much else to nothing but values; names for half of the questions stay
+  // unsaid.
+  const int64_t most = std::min<int64_t>(tokens / form.tokens,
+                                         static_cast<int64_t>(names.size()) - (questions + 1) / 2);
   const int64_t facts =
       chance(rng, 0.4) ? std::max<int64_t>(1, most) : between(rng, 1, std::max<int64_t>(1, most));
   std::vector<std::string> values, lines;
@@ -82,7 +87,8 @@ Lesson retrieval_lesson(Rng& rng, int64_t tokens, int64_t questions) {
   lesson.messages = Json::array();
   const std::string context = fmt::format("{}\n", fmt::join(lines, "\n"));
   std::vector<int64_t> asked;  // also after names of which nothing was said
-  const int64_t askable = std::min<int64_t>(facts + std::max<int64_t>(1, facts / 4),
+  const auto unsaid_names = static_cast<int64_t>(static_cast<double>(facts) * unsaid);
+  const int64_t askable = std::min<int64_t>(facts + std::max<int64_t>(1, unsaid_names),
                                             static_cast<int64_t>(names.size()));
   for (int64_t i = 0; i < askable; ++i) asked.push_back(i);
   shuffle(rng, asked);
@@ -93,9 +99,8 @@ Lesson retrieval_lesson(Rng& rng, int64_t tokens, int64_t questions) {
     if (i > 0) lesson.messages.push_back(turn("assistant", lesson.reply));
     lesson.messages.push_back(
         turn("user", (i == 0 ? context : "") + fmt::format(fmt::runtime(form.question), name)));
-    // The reply says the fact again: what stood before the value once leads to it once more.
     lesson.answer = known ? values[asked[i]] : form.unknown;
-    lesson.reply = fmt::format(fmt::runtime(form.fact), name, lesson.answer);
+    lesson.reply = fmt::format(fmt::runtime(known ? form.fact : form.unsaid), name, lesson.answer);
   }
   lesson.key = "retrieval " + context;
   lesson.check = Check::kContains;

@@ -25,8 +25,9 @@ Lesson add_lesson(Rng& rng);
 Lesson subtract_lesson(Rng& rng);
 
 // retrieval_task.cc: one of many values from a context of about `tokens` tokens. `questions` turns
-// on the same context.
-Lesson retrieval_lesson(Rng& rng, int64_t tokens, int64_t questions);
+// on the same context; they are drawn among the names that it speaks of and `unsaid` times as many
+// others (one at least), as far as there are names.
+Lesson retrieval_lesson(Rng& rng, int64_t tokens, int64_t questions, double unsaid);
 
 // talk_tasks.cc
 Lesson capital_lesson(Rng& rng);
