@@ -135,8 +135,9 @@ void add_data(CLI::App& app) {
                    "Generate: lessons (conversations in the training mix) or capabilities (items "
                    "to evaluate, --count of each task)")
       ->check(CLI::IsMember({"lessons", "capabilities"}));
-  command->add_option("--task", options->tasks,
-                      "Lessons of these tasks alone, in turns; drill: long lists to repeat");
+  command->add_option(
+      "--task", options->tasks,
+      "Lessons of these tasks alone, in turns; drill and numbers: long lists to repeat");
   command->add_option("--count", options->count, "Lessons, or items of each task")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

@@ -46,6 +46,7 @@ using Make = std::function<Lesson(Rng&)>;
 const std::map<std::string, Make>& makers() {
   static const std::map<std::string, Make> table = {{"copy", copy_lesson},
                                                     {"drill", drill_lesson},
+                                                    {"numbers", numbers_lesson},
                                                     {"reverse", reverse_lesson},
                                                     {"sort", sort_lesson},
                                                     {"count", count_lesson},

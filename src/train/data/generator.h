@@ -26,8 +26,8 @@ class Generator {
 
   /// Of the task that is furthest behind its share of the training mix; some follow small talk.
   Lesson next(bool held_out);
-  /// `task` is "drill" or a name of training_tasks() or capability_tasks(). Throws Error(kUsage)
-  /// for another.
+  /// `task` is "drill", "numbers" or a name of training_tasks() or capability_tasks(). Throws
+  /// Error(kUsage) for another.
   Lesson next(const std::string& task, bool held_out);
 
  private:

@@ -46,6 +46,8 @@ TEST(Generator, ListAnswersAreRight) {
   for (int i = 0; i < 500; ++i) {
     const Lesson copy = copy_lesson(rng);
     EXPECT_EQ(copy.reply, joined(listed(question(copy))));
+    const Lesson numbers = numbers_lesson(rng);
+    EXPECT_EQ(numbers.reply, joined(listed(question(numbers))));
     const Lesson reverse = reverse_lesson(rng);
     std::vector<std::string> list = listed(question(reverse));
     std::reverse(list.begin(), list.end());
@@ -57,6 +59,25 @@ TEST(Generator, ListAnswersAreRight) {
     });
     EXPECT_EQ(sort.reply, joined(list));
   }
+}
+
+TEST(Generator, ListsOfNumbersAreDistinctAndRepeatTheirDigits) {
+  Generator generator(9);
+  int few_digits = 0;
+  for (int i = 0; i < 300; ++i) {
+    const Lesson lesson = generator.next("numbers", false);
+    const std::vector<int64_t> list = numbers(lesson.reply);
+    const std::set<int64_t> distinct(list.begin(), list.end());
+    EXPECT_EQ(distinct.size(), list.size());
+    EXPECT_GE(*distinct.begin(), 10);
+    EXPECT_LE(*distinct.rbegin(), 99);
+    std::set<int64_t> tens;
+    for (const int64_t number : list) tens.insert(number / 10);
+    few_digits += list.size() > 5 && tens.size() <= 3;
+    EXPECT_FALSE(held_out(lesson.key));  // as a copy
+    EXPECT_EQ(lesson.key.rfind("copy ", 0), 0u);
+  }
+  EXPECT_GT(few_digits, 60);
 }
 
 TEST(Generator, CountsAreRight) {

@@ -51,16 +51,19 @@ Lesson list_lesson(const char* task, const std::string& prompt, const Items& ite
   return lesson;
 }
 
+std::string copy_prompt(Rng& rng, const Items& items) {
+  static constexpr const char* kPrompts[] = {"Repeat: {}", "Copy this exactly: {}", "重复: {}"};
+  return fmt::format(fmt::runtime(pick(rng, kPrompts)), join(items));
+}
+
 constexpr Kind kAnyKind[] = {Kind::kWords,   Kind::kWords,  Kind::kChinese,
                              Kind::kLetters, Kind::kDigits, Kind::kNumbers};
 
 }  // namespace
 
 Lesson copy_lesson(Rng& rng) {
-  static constexpr const char* kPrompts[] = {"Repeat: {}", "Copy this exactly: {}", "重复: {}"};
   const Items items = random_items(rng, pick(rng, kAnyKind), between(rng, 2, 10), true);
-  return list_lesson("copy", fmt::format(fmt::runtime(pick(rng, kPrompts)), join(items)), items,
-                     items);
+  return list_lesson("copy", copy_prompt(rng, items), items, items);
 }
 
 /// Any word of any kind: nothing but looking it up tells which comes next.
@@ -92,6 +95,20 @@ Lesson drill_lesson(Rng& rng) {
   const auto from = static_cast<int64_t>(rng.below(items.size() - 1));
   return list_lesson("drill", fmt::format("List: {}\nGo on from {}", join(items), items[from]),
                      items, Items(items.begin() + from, items.end()));
+}
+
+Lesson numbers_lesson(Rng& rng) {
+  const int64_t count = between(rng, 3, chance(rng, 0.5) ? 10 : 16);
+  // Half of them of few digits: then the digit before says little about the next one.
+  const int64_t tens = chance(rng, 0.5) ? 3 : 9;
+  const int64_t turn = between(rng, 0, 8);
+  Items items;
+  while (std::ssize(items) < count) {
+    const int64_t ten = 1 + (turn + between(rng, 0, tens - 1)) % 9;
+    std::string item = fmt::format("{}{}", ten, between(rng, 0, 9));
+    if (std::find(items.begin(), items.end(), item) == items.end()) items.push_back(item);
+  }
+  return list_lesson("copy", copy_prompt(rng, items), items, items);
 }
 
 Lesson reverse_lesson(Rng& rng) {

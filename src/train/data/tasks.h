@@ -18,6 +18,8 @@ Lesson count_lesson(Rng& rng);  // counts aloud, item by item
 /// teaches to look for where a word stood before, which the other tasks rest on and find late by
 /// themselves.
 Lesson drill_lesson(Rng& rng);
+/// Lists of numbers alone to repeat, where the same digits come again and again.
+Lesson numbers_lesson(Rng& rng);
 
 // number_tasks.cc: numbers of two digits, sometimes of one or three; sums column by column.
 Lesson compare_lesson(Rng& rng);
