@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains the embedded model again, from text to export, in RUN (default: ./fathom-10m-run): about 130
+# Trains the embedded model again, from text to export, in RUN (default: ./fathom-10m-run): about 140
 # minutes on two cores. The tokenizer is the one in models/fathom-10m; `tokenizer` as the second
 # argument learns it anew. STEPS=N gives every part N steps and makes few lessons, to see that all of
 # it works.
@@ -43,6 +43,10 @@ lessons focus 120000 --task retrieval --task copy --task compare --task copy --t
 lessons last 220000 --split train --seed 81
 lessons last-focus 160000 --task retrieval --task numbers --task compare --task numbers \
   --task tool_call --task copy --task sort --split train --seed 82
+lessons sure 70000 --split train --seed 91
+lessons sure-focus 60000 --task retrieval --task reverse --task copy --task reverse \
+  --task retrieval --task unknown --task compare --task reverse --task subtract --task numbers \
+  --split train --seed 92
 bin lessons 1 lessons.jsonl
 bin heldout 1 heldout.jsonl
 bin drills 5 drills.jsonl
@@ -50,20 +54,22 @@ bin more 6 more.jsonl
 bin focus 7 focus.jsonl
 bin last 6 last.jsonl
 bin last-focus 7 last-focus.jsonl
+bin sure 6 sure.jsonl
+bin sure-focus 7 sure-focus.jsonl
 bin text 1 "$text/glosses.jsonl" "$text/poems.jsonl" "$text/names.jsonl" --split train --fim 0.1
 
-# Four parts of one run, each going on from the state of the one before, and two runs more, each of
-# which begins with the export before it.
+# Four parts of one run, each going on from the state of the one before, and three runs more, each
+# of which begins with the export before it.
 cp "$root"/models/configs/embedded.json .
 cp "$root"/models/configs/fathom-10m/*.toml .
 steps=0
-for part in 1-begin 2-drills 3-lessons 4-settle 5-more 6-last; do
+for part in 1-begin 2-drills 3-lessons 4-settle 5-more 6-last 7-sure; do
   if [[ -n "${STEPS:-}" ]]; then
-    [[ $part == 5-more || $part == 6-last ]] && steps=0
+    [[ $part == [567]-* ]] && steps=0
     steps=$((steps + STEPS))  # of all parts of the run up to this one
     sed -i "s/^warmup = .*/warmup = 0/; s/^constant = .*/constant = $steps/; s/^decay = .*/decay = 0/" \
       "$part.toml"
   fi
   "$fathom" train "$part.toml" --resume
 done
-echo "$run/last/export"
+echo "$run/sure/export"
