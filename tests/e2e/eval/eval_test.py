@@ -166,6 +166,24 @@ class EmbeddedModel(Workspace):
         print(f"{score:.3f} of 90 items, in the directory and over HTTP")
         self.assertGreater(score, 0.9)
 
+    def test_what_its_card_says_it_can(self):
+        done = run("eval", "capabilities", "--data", self.MODEL / "capabilities.jsonl", self.MODEL,
+                   "--out", self.dir / "all")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        right, asked = {}, {}
+        for item in json.loads((self.dir / "all/results.json").read_text())["items"]:
+            task = item["groups"]["task"]
+            right[task] = right.get(task, 0) + item["score"]
+            asked[task] = asked.get(task, 0) + 1
+        print(" ".join(f"{task} {right[task]:.0f}/{asked[task]}" for task in asked))
+        least = {"copy": 0.99, "reverse": 0.99, "sort": 0.99, "count": 0.99, "add": 0.95,
+                 "subtract": 0.95, "retrieval_64": 1, "retrieval_256": 1, "retrieval_512": 1,
+                 "retrieval_1024": 1, "json": 0.99, "tool_call": 0.99, "facts": 0.95,
+                 "greeting": 0.99}
+        for task, share in least.items():
+            self.assertEqual(asked[task], 110)
+            self.assertGreaterEqual(right[task], share * 110, task)
+
 
 class Runs(Workspace):
     def test_killed_and_resumed(self):
