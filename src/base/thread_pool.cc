@@ -46,13 +46,12 @@ struct alignas(64) ThreadPool::Lane {
   }
 };
 
-// NOTES: what costs is a line that goes to another processor, some 60 to 100 ns each, and a layer
+// NOTES: what costs is a line that goes to another processor, some 60 to 250 ns each, and a layer
 // has seven jobs. So a job's description lies in one line, which the caller alone writes; each
 // thread counts in a line of its own; and who is inside is told there too.
 struct ThreadPool::Shared {
-  alignas(64) std::atomic<uint32_t> epoch{
-      0};                         // idle workers watch it: a job, or a burst, has begun
-  std::atomic<bool> open{false};  // a job may be joined
+  alignas(64) std::atomic<uint32_t> epoch{0};  // idle workers watch it: a job has begun
+  std::atomic<bool> open{false};               // a job may be joined
   std::atomic<bool> stop{false};
   Call call = nullptr;
   void* context = nullptr;
@@ -107,7 +106,7 @@ struct ThreadPool::Shared {
 
   void await(Lane& lane) {
     for (int i = 0; i < spins; ++i) {
-      if (lane.busy.load(std::memory_order_acquire) == 0) return;
+      if (lane.busy.load() == 0) return;
       _mm_pause();
     }
     caller_asleep.store(true);
