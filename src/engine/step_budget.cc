@@ -27,6 +27,12 @@ double StepBudget::nearest(const Seconds& seconds, int bucket) {
   return 0;
 }
 
+StepBudget::Seconds StepBudget::alone() const {
+  Seconds seconds;
+  std::ranges::transform(measured_, seconds.begin(), &TypicalTime::seconds);
+  return seconds;
+}
+
 int64_t StepBudget::prefill_tokens(int64_t streams) const {
   double chunk = static_cast<double>(options_.max_prefill_tokens);
   if (streams > 0) {
@@ -52,19 +58,19 @@ void StepBudget::observe_alone(int bucket, double seconds) {
   mixed_steps_ = 0;
   ++calm_steps_;
   measured_[bucket].add(seconds);
-  alone_[bucket] = measured_[bucket].seconds();
-  if (before_[bucket] == 0) before_[bucket] = alone_[bucket];
+  if (before_[bucket] == 0) before_[bucket] = measured_[bucket].seconds();
 }
 
 void StepBudget::observe_mixed(int bucket, int64_t prefill_tokens, double seconds) {
-  if (calm_steps_ >= kCalmSteps) before_ = alone_;
+  const Seconds typical = alone();
+  if (calm_steps_ >= kCalmSteps) before_ = typical;
   calm_steps_ = 0;
   ++mixed_steps_;
-  const double alone = nearest(alone_, bucket);
-  if (alone == 0) return;
-  const double before = std::min(nearest(before_, bucket), alone);
-  const double allowed = std::max(options_.max_slowdown * before - alone, kLeastExtra * alone);
-  const double extra = std::max(seconds - alone, 1e-9);
+  const double now = nearest(typical, bucket);
+  if (now == 0) return;
+  const double before = std::min(nearest(before_, bucket), now);
+  const double allowed = std::max(options_.max_slowdown * before - now, kLeastExtra * now);
+  const double extra = std::max(seconds - now, 1e-9);
   const auto tokens = static_cast<double>(prefill_tokens);
   if (extra > allowed) {
     mixed_chunk_ = tokens * std::max(allowed / extra, 0.5);

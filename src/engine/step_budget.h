@@ -36,13 +36,13 @@ class StepBudget {
   using Seconds = std::array<double, kBuckets>;  // by number of streams; 0: not known
   static int bucket(int64_t streams);
   static double nearest(const Seconds& seconds, int bucket);
+  Seconds alone() const;
   void observe_alone(int bucket, double seconds);
   void observe_mixed(int bucket, int64_t prefill_tokens, double seconds);
 
   StepBudgetOptions options_;
   std::array<TypicalTime, kBuckets> measured_;  // steps that only decode
-  Seconds alone_{};                             // the same, what is typical
-  Seconds before_{};                            // as it was when prompts began to come in
+  Seconds before_{};                            // what was typical when prompts began to come in
   TypicalTime token_;                           // of a prompt, in a step without streams
   double mixed_chunk_ = 8;                      // beside streams
   int64_t mixed_steps_ = 0;                     // since streams were alone
