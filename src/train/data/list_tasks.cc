@@ -30,14 +30,19 @@ std::string random_item(Rng& rng, Kind kind) {
   return {};
 }
 
-Items random_items(Rng& rng, Kind kind, int64_t count, bool distinct) {
+/// As many as asked for, each as `make` gives it, but none twice.
+template <typename Make>
+Items distinct_items(int64_t count, Make&& make) {
   Items items;
-  while (static_cast<int64_t>(items.size()) < count) {
-    std::string item = random_item(rng, kind);
-    if (distinct && std::find(items.begin(), items.end(), item) != items.end()) continue;
-    items.push_back(std::move(item));
+  while (std::ssize(items) < count) {
+    std::string item = make();
+    if (std::find(items.begin(), items.end(), item) == items.end()) items.push_back(item);
   }
   return items;
+}
+
+Items random_items(Rng& rng, Kind kind, int64_t count) {
+  return distinct_items(count, [&] { return random_item(rng, kind); });
 }
 
 std::string join(const Items& items) { return fmt::format("{}", fmt::join(items, " ")); }
@@ -62,7 +67,7 @@ constexpr Kind kAnyKind[] = {Kind::kWords,   Kind::kWords,  Kind::kChinese,
 }  // namespace
 
 Lesson copy_lesson(Rng& rng) {
-  const Items items = random_items(rng, pick(rng, kAnyKind), between(rng, 2, 10), true);
+  const Items items = random_items(rng, pick(rng, kAnyKind), between(rng, 2, 10));
   return list_lesson("copy", copy_prompt(rng, items), items, items);
 }
 
@@ -81,12 +86,8 @@ std::string any_item(Rng& rng) {
 }
 
 Lesson drill_lesson(Rng& rng) {
-  Items items;
   const int64_t count = between(rng, 4, chance(rng, 0.5) ? 16 : 70);
-  while (std::ssize(items) < count) {
-    std::string item = any_item(rng);
-    if (std::find(items.begin(), items.end(), item) == items.end()) items.push_back(item);
-  }
+  const Items items = distinct_items(count, [&] { return any_item(rng); });
   if (chance(rng, 0.4)) return list_lesson("drill", "Repeat: " + join(items), items, items);
   if (chance(rng, 0.4)) {
     return list_lesson("drill", "Reverse: " + join(items), items,
@@ -102,19 +103,17 @@ Lesson numbers_lesson(Rng& rng) {
   // Half of them of few digits: then the digit before says little about the next one.
   const int64_t tens = chance(rng, 0.5) ? 3 : 9;
   const int64_t turn = between(rng, 0, 8);
-  Items items;
-  while (std::ssize(items) < count) {
+  const Items items = distinct_items(count, [&] {
     const int64_t ten = 1 + (turn + between(rng, 0, tens - 1)) % 9;
-    std::string item = fmt::format("{}{}", ten, between(rng, 0, 9));
-    if (std::find(items.begin(), items.end(), item) == items.end()) items.push_back(item);
-  }
+    return fmt::format("{}{}", ten, between(rng, 0, 9));
+  });
   return list_lesson("copy", copy_prompt(rng, items), items, items);
 }
 
 Lesson reverse_lesson(Rng& rng) {
   static constexpr const char* kPrompts[] = {"Reverse: {}", "Write in reverse order: {}",
                                              "倒序: {}"};
-  const Items items = random_items(rng, pick(rng, kAnyKind), between(rng, 2, 8), true);
+  const Items items = random_items(rng, pick(rng, kAnyKind), between(rng, 2, 8));
   return list_lesson("reverse", fmt::format(fmt::runtime(pick(rng, kPrompts)), join(items)), items,
                      Items(items.rbegin(), items.rend()));
 }
@@ -123,7 +122,7 @@ Lesson sort_lesson(Rng& rng) {
   static constexpr const char* kPrompts[] = {"Sort: {}", "Sort in ascending order: {}", "排序: {}"};
   static constexpr Kind kKinds[] = {Kind::kLetters, Kind::kDigits, Kind::kNumbers, Kind::kNumbers};
   const Kind kind = pick(rng, kKinds);
-  const Items items = random_items(rng, kind, between(rng, 2, 7), true);
+  const Items items = random_items(rng, kind, between(rng, 2, 7));
   Items sorted = items;
   std::sort(sorted.begin(), sorted.end());  // of equal length, so numbers sort as text too
   return list_lesson("sort", fmt::format(fmt::runtime(pick(rng, kPrompts)), join(items)), items,
@@ -133,7 +132,7 @@ Lesson sort_lesson(Rng& rng) {
 Lesson count_lesson(Rng& rng) {
   static constexpr Kind kKinds[] = {Kind::kWords, Kind::kChinese, Kind::kLetters};
   static constexpr const char* kPrompts[] = {"How many items? {}", "Count: {}", "数一数: {}"};
-  const Items items = random_items(rng, pick(rng, kKinds), between(rng, 2, 10), true);
+  const Items items = random_items(rng, pick(rng, kKinds), between(rng, 2, 10));
   Lesson lesson =
       list_lesson("count", fmt::format(fmt::runtime(pick(rng, kPrompts)), join(items)), items, {});
   Items aloud;
