@@ -172,7 +172,7 @@ double attend_ns(const Layer& layer, std::span<const QueryGroup> groups) {
     const int64_t length = layer.pass.rows()[static_cast<size_t>(group.row)].position + 1;
     pairs += static_cast<double>(group.count * length);
   }
-  return 0.005 * pairs * static_cast<double>(c.kv_latent_dim() + c.kv_lora_rank);
+  return Pass::kMultiplyAddNs * pairs * static_cast<double>(c.kv_latent_dim() + c.kv_lora_rank);
 }
 
 // All groups over their whole length. Few groups are cut into parts, so that every thread has work;
@@ -208,7 +208,7 @@ void attend_all(const Layer& layer, std::span<const QueryGroup> groups, Mat<cons
     return item.part == 0 ? part_of(state, item.group->first, item.group->count)
                           : part_of(others, item.first_state, item.group->count);
   };
-  pass.share(ns, static_cast<int64_t>(items.size()), [&](int64_t i, int) {
+  pass.pool().run(static_cast<int64_t>(items.size()), [&](int64_t i, int) {
     const Item& item = items[static_cast<size_t>(i)];
     attend(layer, *item.group, queries, item.part, item.part + 1, state_of(item));
   });

@@ -74,6 +74,7 @@ void moe(Pass& pass, const MoeWeights& w, int64_t layer, Mat<const float> x, Mat
   {
     const OpTimer timer(pass.profile, Op::kRouter);
     pass.linear(unrounded, w.router, scores);
+    // An exponential and the choice take as long as going over 16 values.
     pass.for_rows(x.rows, 16 * params.experts, [&](int64_t r, int) {
       gate_scores(params, scores.row_span(r));
       gate_choose(params, scores.row_span(r), w.bias, ids.row_span(r), weights.row_span(r));

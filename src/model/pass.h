@@ -72,8 +72,13 @@ struct Pieces {
 
 class Pass {
   static constexpr int64_t kWorthCutting = 64;  // rows of a product
+  // Of one thread, about, with what it needs in a cache.
+  static constexpr double kWeightNs = 0.03;  // to read and widen one
+  static constexpr double kValueNs = 0.3;    // to go over one a few times
 
  public:
+  static constexpr double kMultiplyAddNs = 0.005;
+
   /// Work of less than worth_sharing_ns stays with one thread (TransformerOptions).
   Pass(const ModelConfig& config, const Kernels& kernels, Numerics numerics, ThreadPool& pool,
        double worth_sharing_ns);
@@ -121,11 +126,11 @@ class Pass {
   /// The same for rows of so many values, which are read and written a few times.
   template <typename Job>
   void for_rows(int64_t rows, int64_t values, Job&& job) const {
-    share(0.3 * static_cast<double>(rows * values), rows, job);
+    share(kValueNs * static_cast<double>(rows * values), rows, job);
   }
-  /// How long a thread takes to multiply rows by so many weights that lie in a cache, in ns.
+  /// How long a thread takes to multiply rows by so many weights, in ns.
   static double product_ns(int64_t rows, int64_t weights) {
-    return (0.03 + 0.005 * static_cast<double>(rows)) * static_cast<double>(weights);
+    return (kWeightNs + kMultiplyAddNs * static_cast<double>(rows)) * static_cast<double>(weights);
   }
   /// x in the form that this pass's numerics ask for.
   Activations prepare(ActivationBuffer& buffer, Mat<const float> x) const;
