@@ -163,17 +163,17 @@ bool measure_prefix(Transformer& model, const Options& options) {
   return equal;
 }
 
-// Four streams, and then a long prompt.
+// Four streams, and then a long prompt, which takes in a token a step at least: they outlast it.
 bool measure_stall(Transformer& model, const Options& options) {
   constexpr int kStreams = 4;
   const int64_t vocab = model.config().vocab_size;
-  LocalEngineOptions engine_with = engine_options(model, options.prompt + 8 * 4096);
-  LocalEngine engine(model, engine_with);
-  std::vector<std::shared_ptr<TimingSink>> streams;
   const int64_t room = model.config().max_position_embeddings - 64;
+  const int64_t tokens = std::min(room, options.steps + 2 * options.prompt);
+  LocalEngine engine(model, engine_options(model, options.prompt + kStreams * (tokens + 128)));
+  std::vector<std::shared_ptr<TimingSink>> streams;
   for (int i = 0; i < kStreams; ++i) {
     streams.push_back(std::make_shared<TimingSink>());
-    engine.submit(greedy(random_ids(i, 16, vocab), std::min<int64_t>(room, 6000)), streams.back());
+    engine.submit(greedy(random_ids(i, 16, vocab), tokens), streams.back());
   }
   for (const auto& stream : streams) stream->wait_for(static_cast<size_t>(options.steps));
   const Time came = now();
@@ -183,8 +183,10 @@ bool measure_stall(Transformer& model, const Options& options) {
   const Time over = now();
   for (const auto& stream : streams) stream->stop();
   std::vector<double> calm, beside;
+  bool outlasted = true;
   for (const auto& stream : streams) {
     stream->wait();
+    outlasted &= stream->result().reason == FinishReason::kStop;
     const std::vector<Time> times = stream->times();
     for (size_t i = 2; i < times.size(); ++i) {
       const double gap = seconds_between(times[i - 1], times[i]);
@@ -201,7 +203,8 @@ bool measure_stall(Transformer& model, const Options& options) {
       "their gaps are %.2f times at the median, %.2f at 99%%, %.2f at 99.9%%, %.2f at the worst\n",
       options.prompt, seconds_between(came, over), kStreams, 1e3 * median(calm), times_calm(0.5),
       times_calm(0.99), times_calm(0.999), times_calm(1));
-  return prompt->result().reason == FinishReason::kLength;
+  if (!outlasted) std::printf("streams ended before the prompt did\n");
+  return outlasted && prompt->result().reason == FinishReason::kLength;
 }
 
 // Of the prompts of a batch: short, so that all are soon past them.
