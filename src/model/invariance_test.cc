@@ -122,6 +122,42 @@ TEST_P(Invariance, RejectedDraftsLeaveNoTrace) {
       same_bits(copy(model.forward({&again, 1}).logits), std::span(alone).subspan(60 * kVocab)));
 }
 
+// A prompt's pass, between whose layers another sequence decodes and a third one's pass is dropped.
+TEST_P(Invariance, PassesInPieces) {
+  Transformer model = open(GetParam(), 2);
+  const auto prompt = random_tokens(7, 90), stream = random_tokens(8, 40);
+  const std::vector<float> alone = run_alone(model, prompt, prompt.size());
+  const std::vector<float> stream_alone = run_alone(model, stream, stream.size());
+  SequencePages pages(model), stream_pages(model), dropped_pages(model);
+  const StepSequence dropped{stream, 0, dropped_pages.reserve(40), 1};
+  model.begin({&dropped, 1});
+  EXPECT_FALSE(model.advance());
+
+  size_t at = 0;
+  const auto decode = [&] {
+    const auto position = static_cast<int64_t>(at);
+    const StepSequence step{std::span(stream).subspan(at, 1), position,
+                            stream_pages.reserve(position + 1), 1};
+    const auto row = model.forward({&step, 1}).logits.row_span(0);
+    EXPECT_TRUE(same_bits(row, std::span(stream_alone).subspan(at * kVocab, kVocab))) << at;
+    ++at;
+  };
+  std::vector<float> logits;
+  for (size_t start : {size_t{0}, size_t{50}}) {
+    const auto part = std::span(prompt).subspan(start, start == 0 ? 50 : 40);
+    const auto end = static_cast<int64_t>(start + part.size());
+    const StepSequence step{part, static_cast<int64_t>(start), pages.reserve(end),
+                            std::ssize(part)};
+    model.begin({&step, 1});
+    std::optional<StepOutput> output;
+    while (!(output = model.advance())) decode();
+    const std::vector<float> some = copy(output->logits);
+    logits.insert(logits.end(), some.begin(), some.end());
+  }
+  EXPECT_TRUE(same_bits(logits, alone));
+  EXPECT_GT(at, 2u);
+}
+
 // Steps while the weights are on their way from the mapping into panels, and after.
 TEST_P(Invariance, MovingWeights) {
   const auto tokens = random_tokens(4, 90);

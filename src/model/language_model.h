@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -64,6 +65,13 @@ class LanguageModel {
   /// Throws Error(kBadInput) for an id outside the vocabulary or a position past the context.
   virtual StepOutput forward(std::span<const StepSequence> batch) = 0;
   virtual StepOutput draft(std::span<const DraftSequence> batch) = 0;
+
+  /// A forward pass in pieces, other passes in between: begin(), which throws what forward() does,
+  /// then advance() until it returns the results. Pieces are a layer's attention, its MLP, the next
+  /// one's attention and so on, then the head. What `batch` refers to stays in place until then.
+  /// Another begin() drops a pass that has not ended.
+  virtual void begin(std::span<const StepSequence> batch) = 0;
+  virtual std::optional<StepOutput> advance() = 0;
 };
 
 }  // namespace fathom

@@ -45,15 +45,14 @@ Pass::Pass(const ModelConfig& config, const Kernels& kernels, Numerics numerics,
   mlp.tiles.resize(static_cast<size_t>(pool.threads()));
 }
 
-void Pass::begin(std::vector<RowPlace> rows) {
-  rows_ = std::move(rows);
-  cos_.clear();
-  sin_.clear();
-  for (const RowPlace& row : rows_) {
+void Pass::turn(PlacedRows& rows) const {
+  rows.cos.clear();
+  rows.sin.clear();
+  for (const RowPlace& row : rows.places) {
     for (double frequency : frequencies_) {
       const double angle = static_cast<double>(row.position) * frequency;
-      cos_.push_back(static_cast<float>(std::cos(angle)) * rope_magnitude_);
-      sin_.push_back(static_cast<float>(std::sin(angle)) * rope_magnitude_);
+      rows.cos.push_back(static_cast<float>(std::cos(angle)) * rope_magnitude_);
+      rows.sin.push_back(static_cast<float>(std::sin(angle)) * rope_magnitude_);
     }
   }
 }

@@ -33,6 +33,12 @@ struct RowPlace {
   std::span<std::byte* const> pages;
 };
 
+/// A pass's rows and their rotary angles.
+struct PlacedRows {
+  std::vector<RowPlace> places;
+  std::vector<float> cos, sin;  // [rows, qk_rope_head_dim / 2]
+};
+
 /// The latent cache's layout in a page: [layers + MTP layers][64][stride], F32 or BF16. The stride
 /// is kv_latent_dim made even, the odd element 0.
 struct CacheLayout {
@@ -83,8 +89,10 @@ class Pass {
   Pass(const ModelConfig& config, const Kernels& kernels, Numerics numerics, ThreadPool& pool,
        double worth_sharing_ns);
 
-  /// Starts a pass over these rows: computes their rotary angles.
-  void begin(std::vector<RowPlace> rows);
+  /// Computes the rotary angles of rows.places.
+  void turn(PlacedRows& rows) const;
+  /// What follows is of these rows, which stay as long.
+  void go_on_with(const PlacedRows& rows) { rows_ = &rows; }
 
   const ModelConfig& config() const { return config_; }
   const Kernels& kernels() const { return kernels_; }
@@ -93,9 +101,9 @@ class Pass {
   const CacheLayout& cache() const { return cache_; }
   float softmax_scale() const { return softmax_scale_; }
   std::span<const double> frequencies() const { return frequencies_; }
-  const std::vector<RowPlace>& rows() const { return rows_; }
-  std::span<const float> cos(int64_t row) const { return angle_row(cos_, row); }
-  std::span<const float> sin(int64_t row) const { return angle_row(sin_, row); }
+  const std::vector<RowPlace>& rows() const { return rows_->places; }
+  std::span<const float> cos(int64_t row) const { return angle_row(rows_->cos, row); }
+  std::span<const float> sin(int64_t row) const { return angle_row(rows_->sin, row); }
 
   /// Cuts the outputs of matrices, so many each, into pieces of whole panels, to be handed out in
   /// this order. A piece has several panels, because memory gives most to those who walk several at
@@ -174,8 +182,7 @@ class Pass {
   std::vector<double> frequencies_;  // [qk_rope_head_dim / 2]
   float rope_magnitude_;
   float softmax_scale_;
-  std::vector<RowPlace> rows_;
-  std::vector<float> cos_, sin_;  // [rows, qk_rope_head_dim / 2]
+  const PlacedRows* rows_ = nullptr;
   mutable std::vector<Piece> pieces_;
   mutable std::vector<int64_t> piece_ends_;
 };

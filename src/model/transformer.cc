@@ -67,9 +67,8 @@ struct Transformer::State {
     }
   }
 
-  // The residual stream through one layer, in place.
-  void block(const LayerWeights& w, int64_t layer, Mat<float> x) {
-    const Mat<float> normed = normed_.get(x.rows, x.cols);
+  // The residual stream through a layer's attention, in place; `normed` becomes what its MLP takes.
+  void attend(const LayerWeights& w, int64_t layer, Mat<float> x, Mat<float> normed) {
     const Mat<float> out = out_.get(x.rows, x.cols);
     pass.rms_norm(x, w.input_norm, normed);
     attention(pass, w.attention, heads[static_cast<size_t>(layer)], layer, normed, out);
@@ -77,6 +76,11 @@ struct Transformer::State {
       add(x.row(r), out.row_span(r));
       pass.rms_norm(x.row_span(r), w.post_norm, normed.row(r));
     });
+  }
+
+  // And through its MLP or experts.
+  void transform(const LayerWeights& w, int64_t layer, Mat<float> x, Mat<float> normed) {
+    const Mat<float> out = out_.get(x.rows, x.cols);
     if (w.moe) {
       moe(pass, *w.moe, layer, normed, out, observer);
     } else {
@@ -122,38 +126,62 @@ struct Transformer::State {
   static size_t row_count(const StepSequence& s) { return s.tokens.size(); }
   static size_t row_count(const DraftSequence& s) { return s.next_tokens.size(); }
 
-  // Begins a pass over the rows of a batch; returns how many.
   template <typename Sequence>
-  int64_t begin(std::span<const Sequence> batch) {
-    std::vector<RowPlace> rows;
+  void place(std::span<const Sequence> batch, PlacedRows& rows) const {
+    rows.places.clear();
     for (const Sequence& s : batch) {
       const auto count = static_cast<int64_t>(row_count(s));
       FATHOM_CHECK(s.logit_rows >= 0 && s.logit_rows <= count);
       FATHOM_CHECK(static_cast<int64_t>(s.pages.size()) * kCachePage >= s.start + count);
-      for (int64_t i = 0; i < count; ++i) rows.push_back({s.start + i, s.pages});
+      for (int64_t i = 0; i < count; ++i) rows.places.push_back({s.start + i, s.pages});
     }
-    const auto total = static_cast<int64_t>(rows.size());
-    pass.begin(std::move(rows));
-    return total;
+    pass.turn(rows);
   }
 
-  StepOutput forward(std::span<const StepSequence> batch) {
+  // A forward pass on its way, after some halves of layers.
+  struct Underway {
+    std::vector<StepSequence> batch;
+    PlacedRows rows;
+    Scratch stream_memory, normed_memory;
+    Mat<float> x, normed;  // the residual stream; what the next MLP takes
+    size_t halves = 0;
+  };
+
+  void begin(Underway& u, std::span<const StepSequence> batch) {
     for (const StepSequence& s : batch) {
       for (int32_t token : s.tokens) check(token, s.start, s.tokens.size());
     }
-    const int64_t total = begin(batch);
-    const Mat<float> x = x_.get(total, config.hidden_size);
+    u.batch.assign(batch.begin(), batch.end());
+    place(batch, u.rows);
+    u.x = u.stream_memory.get(std::ssize(u.rows.places), config.hidden_size);
+    u.normed = u.normed_memory.get(u.x.rows, u.x.cols);
+    u.halves = 0;
     int64_t row = 0;
     for (const StepSequence& s : batch) {
-      for (int32_t token : s.tokens) read_row(weights.embed, token, x.row(row++));
+      for (int32_t token : s.tokens) read_row(weights.embed, token, u.x.row(row++));
     }
-    if (observer) observer->on_hidden(-1, x);
-    for (size_t i = 0; i < weights.layers.size(); ++i) {
-      block(weights.layers[i], static_cast<int64_t>(i), x);
+    if (observer) observer->on_hidden(-1, u.x);
+  }
+
+  // A layer's attention, then its MLP; after the last one the head.
+  std::optional<StepOutput> advance(Underway& u) {
+    pass.go_on_with(u.rows);
+    const size_t layer = u.halves / 2;
+    if (layer < weights.layers.size()) {
+      const auto half = u.halves++ % 2 == 0 ? &State::attend : &State::transform;
+      (this->*half)(weights.layers[layer], static_cast<int64_t>(layer), u.x, u.normed);
+      return std::nullopt;
     }
-    pass.rms_norm(x, weights.final_norm, x);
-    if (observer) observer->on_final_norm(x);
-    return {project_head(batch, x, weights.head), x};
+    pass.rms_norm(u.x, weights.final_norm, u.x);
+    if (observer) observer->on_final_norm(u.x);
+    return StepOutput{project_head(std::span<const StepSequence>(u.batch), u.x, weights.head), u.x};
+  }
+
+  StepOutput forward(std::span<const StepSequence> batch) {
+    begin(step, batch);
+    for (;;) {
+      if (const auto output = advance(step)) return *output;
+    }
   }
 
   StepOutput draft(std::span<const DraftSequence> batch) {
@@ -163,7 +191,9 @@ struct Transformer::State {
       FATHOM_CHECK(s.hidden.rows == static_cast<int64_t>(s.next_tokens.size()));
       for (int32_t token : s.next_tokens) check(token, s.start, s.next_tokens.size());
     }
-    const int64_t total = begin(batch);
+    place(batch, draft_rows_);
+    pass.go_on_with(draft_rows_);
+    const auto total = std::ssize(draft_rows_.places);
     const Mat<float> joined = joined_.get(total, 2 * config.hidden_size);
     int64_t row = 0;
     for (const DraftSequence& s : batch) {
@@ -179,7 +209,9 @@ struct Transformer::State {
     }
     const Mat<float> x = draft_x_.get(total, config.hidden_size);
     pass.linear(pass.prepare(head_in_, joined), w.eh_proj, x);
-    block(w.layer, config.num_hidden_layers, x);
+    const Mat<float> normed = draft_normed_.get(x.rows, x.cols);
+    attend(w.layer, config.num_hidden_layers, x, normed);
+    transform(w.layer, config.num_hidden_layers, x, normed);
     pass.rms_norm(x, w.head_norm, x);
     return {project_head(batch, x, w.head), x};
   }
@@ -193,6 +225,7 @@ struct Transformer::State {
   ForwardObserver* observer = nullptr;
   std::optional<Int8Weights> int8;
   std::optional<WeightMover> mover;  // after what it moves
+  Underway step, pieces;             // forward()'s, and that of begin() and advance()
 
   // Held over a pass: no weight moves meanwhile.
   std::optional<WeightMover::Pass> hold_weights() {
@@ -202,7 +235,8 @@ struct Transformer::State {
   }
 
  private:
-  Scratch x_, draft_x_, joined_, normed_, out_, head_rows_, logits_;
+  PlacedRows draft_rows_;
+  Scratch draft_x_, draft_normed_, joined_, out_, head_rows_, logits_;
   ActivationBuffer head_in_, mlp_in_;
 };
 
@@ -241,6 +275,14 @@ StepOutput Transformer::forward(std::span<const StepSequence> batch) {
   const auto hold = state_->hold_weights();
   const ThreadPool::Burst burst(state_->pool);
   return state_->forward(batch);
+}
+void Transformer::begin(std::span<const StepSequence> batch) {
+  state_->begin(state_->pieces, batch);
+}
+std::optional<StepOutput> Transformer::advance() {
+  const auto hold = state_->hold_weights();
+  const ThreadPool::Burst burst(state_->pool);
+  return state_->advance(state_->pieces);
 }
 StepOutput Transformer::draft(std::span<const DraftSequence> batch) {
   const auto hold = state_->hold_weights();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "kernels/ops.h"
@@ -42,6 +43,8 @@ class Transformer : public LanguageModel {
   bool has_mtp() const override;
   StepOutput forward(std::span<const StepSequence> batch) override;
   StepOutput draft(std::span<const DraftSequence> batch) override;
+  void begin(std::span<const StepSequence> batch) override;
+  std::optional<StepOutput> advance() override;
 
   /// How far the weights have moved; all zero and finished where they stay. Regrouped ones have
   /// moved. From any thread.

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <bit>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
@@ -63,26 +64,38 @@ class FakeModel final : public LanguageModel {
   bool has_mtp() const override { return options_.mtp; }
 
   StepOutput forward(std::span<const StepSequence> batch) override {
-    begin(batch);
-    for (const StepSequence& step : batch) {
-      uint64_t state = options_.weights;
-      for (int64_t p = 0; p < step.start; ++p) state = fold(state, page(step, p)->main[p % 64]);
-      const auto count = std::ssize(step.tokens);
-      for (int64_t i = 0; i < count; ++i) {
-        const int64_t p = step.start + i;
-        if (step.tokens[i] == options_.poison) fail(ErrorKind::kBadInput, "poisoned");
-        page(step, p)->main[p % 64] = written(step.tokens[i], p);
-        state = fold(state, written(step.tokens[i], p));
-        put_hidden(state);
-        if (i >= count - step.logit_rows) put_logits(state);
-      }
-    }
-    spend(options_.pass_seconds, batch);
+    compute(batch);
+    spend(options_.pass_seconds, options_.row_seconds);
     return output();
   }
 
+  // As a real model's, a pass's pieces write into its pages whenever they run.
+  void begin(std::span<const StepSequence> batch) override {
+    for (const StepSequence& step : batch) {
+      for (int32_t token : step.tokens) check(token);
+    }
+    long_batch_.assign(batch.begin(), batch.end());
+    piece_ = 0;
+  }
+
+  std::optional<StepOutput> advance() override {
+    FATHOM_CHECK(piece_ < kPieces);
+    forget_results();
+    const bool last = ++piece_ == kPieces;
+    if (last) compute(long_batch_);
+    int64_t rows = 0;
+    for (const StepSequence& step : long_batch_) {
+      const auto count = std::ssize(step.tokens);
+      rows += count;
+      if (last) continue;
+      for (int64_t p = step.start; p < step.start + count; ++p) page(step, p)->main[p % 64] = ~0ull;
+    }
+    spend(options_.pass_seconds / kPieces, options_.row_seconds / kPieces, rows);
+    return last ? std::optional(output()) : std::nullopt;
+  }
+
   StepOutput draft(std::span<const DraftSequence> batch) override {
-    begin(batch);
+    forget_results();
     for (const DraftSequence& step : batch) {
       const auto count = std::ssize(step.next_tokens);
       for (int64_t p = 0; p < step.start; ++p) holes_ += page(step, p)->mtp[p % 64] == 0;
@@ -96,7 +109,7 @@ class FakeModel final : public LanguageModel {
         if (i >= count - step.logit_rows) put_logits(knows ? state : ~state);
       }
     }
-    spend(options_.draft_seconds, batch);
+    spend(options_.draft_seconds, 0.1 * options_.row_seconds);
     return output();
   }
 
@@ -116,6 +129,7 @@ class FakeModel final : public LanguageModel {
 
  private:
   static constexpr int64_t kHidden = 4;
+  static constexpr int64_t kPieces = 7;  // of three layers, and the head
   struct Page {
     uint64_t main[kPageTokens];
     uint64_t mtp[kPageTokens];
@@ -151,19 +165,38 @@ class FakeModel final : public LanguageModel {
     }
   }
 
+  void check(int32_t token) const {
+    if (token == options_.poison) fail(ErrorKind::kBadInput, "poisoned");
+  }
+
+  void compute(std::span<const StepSequence> batch) {
+    forget_results();
+    for (const StepSequence& step : batch) {
+      uint64_t state = options_.weights;
+      for (int64_t p = 0; p < step.start; ++p) state = fold(state, page(step, p)->main[p % 64]);
+      const auto count = std::ssize(step.tokens);
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t p = step.start + i;
+        check(step.tokens[i]);
+        page(step, p)->main[p % 64] = written(step.tokens[i], p);
+        state = fold(state, written(step.tokens[i], p));
+        put_hidden(state);
+        if (i >= count - step.logit_rows) put_logits(state);
+      }
+    }
+  }
+
   // As a real model's memory does, the last pass's results vanish.
-  template <typename Step>
-  void begin(std::span<const Step>) {
+  void forget_results() {
     logits_.clear();
     hidden_.clear();
   }
-  template <typename Step>
-  void spend(double seconds, std::span<const Step> batch) {
-    (void)batch;
-    const auto rows = static_cast<double>(hidden_.size() / kHidden);
-    const bool drafting = std::is_same_v<Step, DraftSequence>;
+  void spend(double seconds, double row_seconds) {
+    spend(seconds, row_seconds, std::ssize(hidden_) / kHidden);
+  }
+  void spend(double seconds, double row_seconds, int64_t rows) {
     if (options_.clock != nullptr) {
-      options_.clock->advance(seconds + rows * options_.row_seconds * (drafting ? 0.1 : 1));
+      options_.clock->advance(seconds + static_cast<double>(rows) * row_seconds);
     }
   }
   StepOutput output() const {
@@ -175,6 +208,8 @@ class FakeModel final : public LanguageModel {
   FakeModelOptions options_;
   ModelConfig config_;
   std::vector<float> logits_, hidden_;
+  std::vector<StepSequence> long_batch_;
+  int64_t piece_ = 0;
   int64_t holes_ = 0;
 };
 
