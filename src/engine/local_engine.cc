@@ -57,8 +57,9 @@ LocalEngine::LocalEngine(LanguageModel& model, LocalEngineOptions options)
       memory_(pool_, cache_),
       budget_(options_.step),
       policy_(options_.speculation && model.has_mtp() ? options_.max_drafts : 0),
-      scheduler_(memory_, budget_, options_.max_running),
-      runner_(model, memory_, policy_, clock_),
+      prefill_(model, clock_),
+      scheduler_(memory_, budget_, prefill_, options_.max_running),
+      runner_(model, memory_, budget_, prefill_, policy_, clock_),
       seeds_(random_seed()) {
   if (options_.own_thread) thread_ = worker_thread([this] { work(); });
 }
@@ -195,18 +196,14 @@ void LocalEngine::take_inbox() {
 
 bool LocalEngine::step() {
   take_inbox();
-  const engine::Plan plan = scheduler_.plan(clock_.now());
-  if (!plan.work.empty()) {
-    const engine::StepReport report = runner_.run(plan);
-    budget_.observe(plan.streams, plan.prefill_tokens, report.seconds);
-    ++totals_.steps;
-    totals_.generation_tokens += report.new_tokens;
-    totals_.draft_tokens += report.proposed;
-    totals_.accepted_tokens += report.kept;
-  }
+  const engine::StepReport report = runner_.run(scheduler_.plan(clock_.now()));
+  totals_.steps += report.computed;
+  totals_.generation_tokens += report.new_tokens;
+  totals_.draft_tokens += report.proposed;
+  totals_.accepted_tokens += report.kept;
   deliver_finished();
   publish_stats();
-  return !plan.work.empty();
+  return report.computed;
 }
 
 void LocalEngine::deliver_finished() {

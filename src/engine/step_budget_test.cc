@@ -7,102 +7,108 @@
 namespace fathom::engine {
 namespace {
 
-// A step that decodes takes 1, a token of a prompt 0.05 more.
-double step_with(int64_t prefill_tokens) { return 1 + 0.05 * double(prefill_tokens); }
+constexpr int kLayers = 12;
 
-/// The longest of `steps` steps in which a prompt comes in beside four streams.
-double worst_step(StepBudget& budget, int steps) {
-  double worst = 0;
-  for (int i = 0; i < steps; ++i) {
-    const int64_t chunk = budget.prefill_tokens(4);
-    worst = std::max(worst, step_with(chunk));
-    budget.observe(4, chunk, step_with(chunk));
+/// Four streams whose own part of a step takes 1, and prompts a layer of which takes a part of that
+/// and more with each token.
+struct Machine {
+  StepBudget budget;
+  double streams = 1;
+  double token = 0.02;
+  double worst = 0;  // step
+  int64_t taken = 0;
+
+  void calm(int steps, double held_up = 1) {
+    for (int i = 0; i < steps; ++i) {
+      budget.observe_step(4, false, i == steps - 2 ? held_up * streams : streams);
+    }
   }
-  return worst;
-}
+  double layer(int64_t tokens) const { return 0.04 + token * double(tokens); }
+  double left_for_prompts() const { return budget.step_seconds(4) - streams; }
+  /// A prompt's pass, from its begin to its end.
+  void pass() {
+    const int64_t tokens = budget.prefill_tokens(4);
+    for (int left = kLayers; left > 0;) {
+      budget.observe_step(4, true, streams);
+      const auto fit = static_cast<int>(left_for_prompts() / layer(tokens));
+      const int layers = std::clamp(fit, 1, left);
+      worst = std::max(worst, streams + layers * layer(tokens));
+      left -= layers;
+    }
+    taken += tokens;
+    budget.observe_pass(4, tokens, layer(tokens), kLayers * layer(tokens));
+  }
+  void passes(int count) {
+    for (int i = 0; i < count; ++i) pass();
+  }
+};
 
-TEST(StepBudget, ComesToTheSlowdownThatIsAllowed) {
-  StepBudget budget({.max_slowdown = 2});
-  for (int i = 0; i < 64; ++i) budget.observe(4, 0, 1);
-  EXPECT_LT(worst_step(budget, 160), 2.1);
-  EXPECT_EQ(budget.prefill_tokens(4), 20);
+Machine machine(double max_slowdown) { return {StepBudget({.max_slowdown = max_slowdown})}; }
+
+TEST(StepBudget, ComesToTheLayerThatAStepHasRoomFor) {
+  Machine m = machine(2);
+  m.calm(64);
+  EXPECT_EQ(m.budget.step_seconds(4), 2);
+  m.passes(20);
+  EXPECT_LT(m.worst, 2.05);
+  EXPECT_NEAR(m.budget.prefill_tokens(4), 40, 1);  // 0.04 + 0.02 * 40 = 0.84
 }
 
 TEST(StepBudget, AStepThatSomethingElseHeldUpIsNoMeasure) {
-  StepBudget budget({.max_slowdown = 2});
-  for (int i = 0; i < 64; ++i) budget.observe(4, 0, i == 62 ? 6 : 1);
-  EXPECT_LT(worst_step(budget, 200), 2.1);
+  Machine m = machine(2);
+  m.calm(64, 6);
+  m.passes(20);
+  EXPECT_LT(m.worst, 2.1);
 }
 
 TEST(StepBudget, FollowsAPromptWhoseTokensBecomeDearer) {
-  StepBudget budget({.max_slowdown = 2});
-  for (int i = 0; i < 64; ++i) budget.observe(4, 0, 1);
-  double worst = 0;
-  for (int i = 0; i < 2000; ++i) {
-    const int64_t chunk = budget.prefill_tokens(4);
-    const double seconds = 1 + 0.05 * (1 + i / 500.0) * double(chunk);
-    worst = std::max(worst, seconds);
-    budget.observe(4, chunk, seconds);
+  Machine m = machine(2);
+  m.calm(64);
+  for (int i = 0; i < 200; ++i) {
+    m.token = 0.02 * (1 + i / 50.0);
+    m.pass();
   }
-  EXPECT_LT(worst, 2.25);  // a token too many at the most
-  EXPECT_GE(budget.prefill_tokens(4), 3);
-}
-
-/// 4,000 steps of four streams that come to take `grown` times as long, beside a prompt.
-struct Growth {
-  double worst = 0;  // step, where they took 1 before the prompt
-  double last = 0;   // step
-  int64_t taken = 0, alone_steps = 0;
-};
-Growth beside_growing_streams(StepBudget& budget, double grown) {
-  Growth result;
-  for (int i = 0; i < 4000; ++i) {
-    const int64_t chunk = budget.prefill_tokens(4);
-    const double seconds = 1 + (grown - 1) * i / 4000.0 + 0.05 * double(chunk);
-    result.worst = std::max(result.worst, seconds);
-    if (chunk > 0) result.last = seconds;
-    budget.observe(4, chunk, seconds);
-    result.taken += chunk;
-    result.alone_steps += chunk == 0;
-  }
-  return result;
+  EXPECT_LT(m.worst, 2.1);
+  EXPECT_GE(m.budget.prefill_tokens(4), 7);
 }
 
 // Beside a prompt of 16,384 tokens, streams grow by thousands of tokens themselves.
 TEST(StepBudget, HoldsStreamsThatGrowToTheirPaceBefore) {
-  StepBudget budget({.max_slowdown = 2});
-  for (int i = 0; i < 64; ++i) budget.observe(4, 0, 1);
-  const Growth growth = beside_growing_streams(budget, 1.3);
-  EXPECT_LT(growth.worst, 2.15);
-  EXPECT_GT(growth.taken, 4000 * 15);  // 17 a step on the average, were it all known at once
-  EXPECT_LT(growth.alone_steps, 4000 / 30);
+  Machine m = machine(2);
+  m.calm(64);
+  for (int i = 0; i < 200; ++i) {
+    m.streams = 1 + 0.3 * i / 200;
+    m.pass();
+  }
+  EXPECT_LT(m.worst, 2.1);
+  EXPECT_GT(m.taken, 200 * 28);  // at the end 27 a pass
 }
 
 TEST(StepBudget, APromptGoesOnBesideStreamsThatGrewFarSlower) {
-  StepBudget budget({.max_slowdown = 2});
-  for (int i = 0; i < 64; ++i) budget.observe(4, 0, 1);
-  const Growth growth = beside_growing_streams(budget, 3);
-  EXPECT_GT(growth.last, 3 * 1.1);
-  EXPECT_LT(growth.last, 3 * 1.35);
+  Machine m = machine(2);
+  m.calm(64);
+  m.streams = 3;
+  m.passes(20);
+  EXPECT_NEAR(m.left_for_prompts(), 0.6, 0.01);
 }
 
 TEST(StepBudget, ThePaceBeforeIsThatOfTheLatestCalm) {
-  StepBudget budget({.max_slowdown = 2});
-  for (int i = 0; i < 64; ++i) budget.observe(4, 0, 1);
-  beside_growing_streams(budget, 1.5);
-  for (int i = 0; i < 64; ++i) budget.observe(4, 0, 1.5);
-  for (int i = 0; i < 200; ++i) {
-    const int64_t chunk = budget.prefill_tokens(4);
-    budget.observe(4, chunk, 1.5 + 0.05 * double(chunk));
-  }
-  EXPECT_GE(budget.prefill_tokens(4), 29);  // (2 - 1) * 1.5 / 0.05
+  Machine m = machine(2);
+  m.calm(64);
+  m.streams = 1.5;
+  m.passes(20);
+  EXPECT_NEAR(m.left_for_prompts(), 0.5, 0.01);
+  m.calm(64);
+  m.pass();
+  EXPECT_NEAR(m.left_for_prompts(), 1.5, 0.01);
 }
 
-TEST(StepBudget, WithoutStreamsAStepLastsNoLongerThanACancelMayWait) {
+TEST(StepBudget, WithoutStreamsAPassLastsNoLongerThanACancelMayWait) {
   StepBudget budget({.max_prefill_tokens = 512, .max_seconds = 1});
   EXPECT_EQ(budget.prefill_tokens(0), 512);
-  budget.observe(0, 512, 5.12);
+  budget.observe_pass(0, 512, 0.4, 5.12);
   EXPECT_EQ(budget.prefill_tokens(0), 100);
+  EXPECT_EQ(budget.step_seconds(0), 1);
 }
 
 }  // namespace

@@ -23,37 +23,14 @@ void fail_sequence(Sequence& sequence) {
   }
 }
 
-/// The tokens and pages of a batch, in the form that the model takes.
-struct Batch {
-  explicit Batch(std::span<const Work> work) {
-    tokens.reserve(work.size());
-    pages.reserve(work.size());
-    for (const Work& item : work) {
-      const Sequence& sequence = *item.sequence;
-      const auto first = sequence.tokens.begin() + sequence.computed;
-      auto& mine = tokens.emplace_back(first, first + item.tokens);
-      int64_t logit_rows = 0;
-      if (item.completes()) {
-        mine.insert(mine.end(), sequence.drafts.begin(), sequence.drafts.end());
-        logit_rows = 1 + std::ssize(sequence.drafts);
-      }
-      auto& pointers = pages.emplace_back();
-      for (const cache::PageRef& page : sequence.pages) pointers.push_back(page.data());
-      steps.push_back({mine, sequence.computed, pointers, logit_rows});
-    }
-  }
-
-  std::vector<std::vector<int32_t>> tokens;
-  std::vector<std::vector<std::byte*>> pages;
-  std::vector<StepSequence> steps;
-};
-
 }  // namespace
 
-StepRunner::StepRunner(LanguageModel& model, SequenceMemory& memory, DraftPolicy& policy,
-                       const Clock& clock)
+StepRunner::StepRunner(LanguageModel& model, SequenceMemory& memory, StepBudget& budget,
+                       PrefillPass& prefill, DraftPolicy& policy, const Clock& clock)
     : model_(model),
       memory_(memory),
+      budget_(budget),
+      prefill_(prefill),
       policy_(policy),
       clock_(clock),
       sampler_(model.config().vocab_size),
@@ -63,48 +40,107 @@ StepRunner::StepRunner(LanguageModel& model, SequenceMemory& memory, DraftPolicy
 StepReport StepRunner::run(const Plan& plan) {
   report_ = {};
   const Time start = clock_.now();
+  const bool prompts = prefill_.under_way() || !plan.prompts.empty();
+  if (!plan.streams.empty()) run_streams(plan.streams, prompts);
+  if (!plan.prompts.empty()) begin_prompts(plan.prompts);
+  if (prefill_.under_way()) advance_prompts(std::ssize(plan.streams), start);
+  report_.computed = prompts || !plan.streams.empty();
+  return report_;
+}
+
+void StepRunner::run_streams(std::span<const Work> streams, bool beside_prompts) {
+  const Time start = clock_.now();
   DraftPolicy::Step step;
-  for (const Work& work : plan.work) {
-    if (work.sequence->left() != 1) continue;
+  step.sequences = std::ssize(streams);
+  for (const Work& work : streams) {
     const auto drafts = static_cast<int>(std::ssize(work.sequence->drafts));
     step.drafts = std::max(step.drafts, drafts);
-    ++step.sequences;
     step.drafting += work.sequence->drafts_allowed;
   }
-  forward(plan.work);
+  forward(streams);
   step.new_tokens = report_.new_tokens;
   if (report_.new_tokens > 0) end_round();
   step.verify_seconds = seconds_between(start, clock_.now());
-  draft(plan, step);
-  for (const Work& work : plan.work) {
-    Sequence& sequence = *work.sequence;
+  draft(streams, step);
+  publish(streams);
+  budget_.observe_step(std::ssize(streams), beside_prompts, seconds_between(start, clock_.now()));
+}
+
+void StepRunner::begin_prompts(const std::vector<Work>& prompts) {
+  try {
+    prefill_.begin(prompts);
+  } catch (...) {
+    forward_each(prompts);
+  }
+}
+
+void StepRunner::advance_prompts(int64_t streams, Time step_start) {
+  std::optional<StepOutput> output;
+  const int64_t before = report_.new_tokens;
+  const double spent = seconds_between(step_start, clock_.now());
+  try {
+    output = prefill_.advance(budget_.step_seconds(streams) - spent);
+  } catch (...) {
+    const std::vector<Work> work = prefill_.wanted();
+    prefill_.drop();
+    forward_each(work);
+  }
+  if (!output) return;
+  budget_.observe_pass(streams, prefill_.tokens(), prefill_.layer_seconds(), prefill_.seconds());
+  const std::vector<Work> work = prefill_.wanted();
+  take(prefill_.work(), prefill_.steps(), *output);
+  prefill_.drop();
+  if (report_.new_tokens > before) end_round();
+  const bool track = policy_.worth_tracking(streams);
+  std::vector<Sequence*> sequences;
+  for (const Work& item : work) {
+    if (!track) item.sequence->stop_drafting();
+    if (!item.sequence->done()) sequences.push_back(item.sequence);
+  }
+  drafter_.run(sequences, 0);  // their first drafts come with the next step
+  publish(work);
+}
+
+void StepRunner::publish(std::span<const Work> work) {
+  for (const Work& item : work) {
+    Sequence& sequence = *item.sequence;
     memory_.publish(sequence, sequence.drafts_allowed ? sequence.drafted : sequence.computed);
   }
-  report_.seconds = seconds_between(start, clock_.now());
-  return report_;
 }
 
 // All in one pass; where that throws, each alone, to find out whose fault it is. Positions are
 // written again with the same content.
 void StepRunner::forward(std::span<const Work> work) {
   const Batch batch(work);
-  StepOutput out;
+  StepOutput output;
   try {
-    out = model_.forward(batch.steps);
+    output = model_.forward(batch.steps);
   } catch (...) {
     if (work.size() == 1) {
       fail_sequence(*work[0].sequence);
     } else {
-      for (size_t i = 0; i < work.size(); ++i) forward(work.subspan(i, 1));
+      forward_each(work);
     }
     return;
   }
+  take(work, batch.steps, output);
+}
+
+void StepRunner::forward_each(std::span<const Work> work) {
+  for (size_t i = 0; i < work.size(); ++i) forward(work.subspan(i, 1));
+}
+
+// A pass's results to its sequences, those that still want them.
+void StepRunner::take(std::span<const Work> work, std::span<const StepSequence> steps,
+                      const StepOutput& output) {
   int64_t logit_row = 0, hidden_row = 0;
   for (size_t i = 0; i < work.size(); ++i) {
-    const StepSequence& step = batch.steps[i];
+    const StepSequence& step = steps[i];
     const auto rows = std::ssize(step.tokens);
-    take(work[i], out.logits.rows_from(logit_row, step.logit_rows),
-         out.hidden.rows_from(hidden_row, rows));
+    if (work[i].sequence != nullptr && !work[i].sequence->done()) {
+      take(work[i], output.logits.rows_from(logit_row, step.logit_rows),
+           output.hidden.rows_from(hidden_row, rows));
+    }
     logit_row += step.logit_rows;
     hidden_row += rows;
   }
@@ -183,19 +219,15 @@ bool StepRunner::accept(Sequence& sequence, const GeneratedToken& token) {
   return !sequence.done();
 }
 
-void StepRunner::draft(const Plan& plan, DraftPolicy::Step step) {
+void StepRunner::draft(std::span<const Work> streams, DraftPolicy::Step step) {
   std::vector<Sequence*> sequences;
-  int64_t decoding = 0;
   bool any = false;
-  for (const Work& work : plan.work) {
-    Sequence& sequence = *work.sequence;
-    if (sequence.done()) continue;
-    sequences.push_back(&sequence);
-    if (sequence.left() == 1) {
-      ++decoding;
-      any |= sequence.drafts_allowed;
-    }
+  for (const Work& work : streams) {
+    if (work.sequence->done()) continue;
+    sequences.push_back(work.sequence);
+    any |= work.sequence->drafts_allowed;
   }
+  const auto decoding = std::ssize(sequences);
   const Time start = clock_.now();
   const int drafts = any ? policy_.choose(decoding) : 0;
   if (any && !policy_.worth_tracking(decoding)) {
@@ -206,7 +238,7 @@ void StepRunner::draft(const Plan& plan, DraftPolicy::Step step) {
   for (const Sequence* sequence : sequences) {
     step.proposed = std::max(step.proposed, static_cast<int>(std::ssize(sequence->drafts)));
   }
-  if (plan.prefill_tokens == 0) policy_.observe(step);
+  policy_.observe(step);
 }
 
 }  // namespace fathom::engine

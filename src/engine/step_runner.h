@@ -1,4 +1,5 @@
-// Carries out a plan: the forward pass, the draws, and the drafts for the next step.
+// Carries out a plan: the streams' forward pass, the draws, the drafts for the next step, and then
+// some layers of the prompts' pass.
 #pragma once
 
 #include <functional>
@@ -17,13 +18,14 @@ struct StepReport {
   int64_t new_tokens = 0;
   int64_t proposed = 0;
   int64_t kept = 0;
-  double seconds = 0;
+  bool computed = false;  // anything
 };
 
 /// For the engine's thread.
 class StepRunner {
  public:
-  StepRunner(LanguageModel& model, SequenceMemory& memory, DraftPolicy& policy, const Clock& clock);
+  StepRunner(LanguageModel& model, SequenceMemory& memory, StepBudget& budget, PrefillPass& prefill,
+             DraftPolicy& policy, const Clock& clock);
 
   /// Tokens go to the sinks. A sequence whose tokens make the model or a draw throw ends with
   /// kError (kResource for an Error of that kind); the others don't notice.
@@ -33,14 +35,23 @@ class StepRunner {
   void end_round() const { after_round_(); }
 
  private:
+  void run_streams(std::span<const Work> streams, bool beside_prompts);
+  void begin_prompts(const std::vector<Work>& prompts);
+  void advance_prompts(int64_t streams, Time step_start);
+  void publish(std::span<const Work> work);
   void forward(std::span<const Work> work);
+  void forward_each(std::span<const Work> work);
+  void take(std::span<const Work> work, std::span<const StepSequence> steps,
+            const StepOutput& output);
   void take(const Work& work, Mat<const float> logits, Mat<const float> hidden);
   bool draw(Sequence& sequence, std::span<const float> logits);
   bool accept(Sequence& sequence, const GeneratedToken& token);
-  void draft(const Plan& plan, DraftPolicy::Step step);
+  void draft(std::span<const Work> streams, DraftPolicy::Step step);
 
   LanguageModel& model_;
   SequenceMemory& memory_;
+  StepBudget& budget_;
+  PrefillPass& prefill_;
   DraftPolicy& policy_;
   const Clock& clock_;
   Sampler sampler_;
