@@ -37,7 +37,7 @@ TEST(RealModel, EachRequestAnswersAsItDoesAlone) {
     Rng rng(seed);
     VirtualClock clock(/*restless=*/true);  // draft lengths seem better and worse at random
     LocalEngineOptions options;
-    options.kv_bytes = model.page_bytes() * (6 + rng.below(12));
+    options.kv_bytes = model.page_bytes() * (6 + rng.below(5));
     options.max_running = static_cast<int64_t>(1 + rng.below(12));
     options.step.max_prefill_tokens = static_cast<int64_t>(1 + rng.below(150));
     options.max_drafts = static_cast<int>(rng.below(4));
@@ -47,8 +47,8 @@ TEST(RealModel, EachRequestAnswersAsItDoesAlone) {
     if (seed % 3 == 0) options.cache.directory = directory.path();
     for (int life = 0; life < (seed % 3 == 0 ? 2 : 1); ++life) {
       std::vector<Running> requests;
-      for (uint64_t i = 0; i < 3 + rng.below(6); ++i) {
-        Running request{random_recipe(rng, vocab, 200, 40), std::make_shared<RecordingSink>(), 0};
+      for (uint64_t i = 0; i < 6 + rng.below(6); ++i) {
+        Running request{random_recipe(rng, vocab, 200, 150), std::make_shared<RecordingSink>(), 0};
         request.sink->enough = request.recipe.enough;
         requests.push_back(std::move(request));
       }
