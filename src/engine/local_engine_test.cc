@@ -141,6 +141,20 @@ TEST(LocalEngine, OneBadRequestDoesNotHurtTheOthers) {
   }
 }
 
+TEST(LocalEngine, APassThatFailsOnceHurtsNobody) {
+  Bench bench({.failing_advance = 3});
+  const auto one = bench.submit(ids(1, 100), 20), other = bench.submit(ids(2, 50), 20);
+  const auto tokens = [&] { return one->tokens.size() + other->tokens.size(); };
+  size_t told = 0;
+  bench.engine->after_rounds([&] { told = tokens(); });
+  while (bench.engine->step()) EXPECT_EQ(told, tokens()) << "tokens that no round told of";
+  for (const auto& [sink, prompt] : {std::pair(one, ids(1, 100)), std::pair(other, ids(2, 50))}) {
+    const RequestRecipe recipe{
+        .request = {.prompt = prompt, .max_tokens = 20, .sampling = greedy()}};
+    EXPECT_EQ(sink->ids(), expected_ids(*bench.model, recipe));
+  }
+}
+
 TEST(LocalEngine, ASinkOrConstraintThatThrowsEndsItsRequestOnly) {
   struct ThrowingSink : RecordingSink {
     bool on_token(const GeneratedToken&) override { throw std::runtime_error("gone"); }

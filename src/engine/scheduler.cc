@@ -131,8 +131,8 @@ bool Scheduler::make_slot_for(const std::string& user) {
 void Scheduler::plan_streams(Plan& plan) {
   for (const auto& owned : running_) {
     Sequence& sequence = *owned;
-    if (sequence.done() || sequence.paused || sequence.in_prefill) continue;
-    if (sequence.left() != 1) continue;
+    if (sequence.done() || sequence.paused) continue;
+    if (sequence.in_prefill || sequence.left() != 1) continue;
     const auto drafts = std::ssize(sequence.drafts);
     if (drafts > 0 && !memory_.reserve(sequence, sequence.computed, sequence.size() + drafts)) {
       sequence.drafts.clear();

@@ -70,7 +70,7 @@ void StepRunner::begin_prompts(const std::vector<Work>& prompts) {
   try {
     prefill_.begin(prompts);
   } catch (...) {
-    forward_each(prompts);
+    run_each(prompts);
   }
 }
 
@@ -83,7 +83,7 @@ void StepRunner::advance_prompts(int64_t streams, Time step_start) {
   } catch (...) {
     const std::vector<Work> work = prefill_.wanted();
     prefill_.drop();
-    forward_each(work);
+    run_each(work);
   }
   if (!output) return;
   budget_.observe_pass(streams, prefill_.tokens(), prefill_.layer_seconds(), prefill_.seconds());
@@ -99,6 +99,14 @@ void StepRunner::advance_prompts(int64_t streams, Time step_start) {
   }
   drafter_.run(sequences, 0);  // their first drafts come with the next step
   publish(work);
+}
+
+// Prompts whose pass threw, each in one of its own.
+void StepRunner::run_each(std::span<const Work> prompts) {
+  const int64_t before = report_.new_tokens;
+  forward_each(prompts);
+  if (report_.new_tokens > before) end_round();
+  publish(prompts);
 }
 
 void StepRunner::publish(std::span<const Work> work) {

@@ -38,6 +38,7 @@ class StepRunner {
   void run_streams(std::span<const Work> streams, bool beside_prompts);
   void begin_prompts(const std::vector<Work>& prompts);
   void advance_prompts(int64_t streams, Time step_start);
+  void run_each(std::span<const Work> prompts);
   void publish(std::span<const Work> work);
   void forward(std::span<const Work> work);
   void forward_each(std::span<const Work> work);

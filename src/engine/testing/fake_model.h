@@ -6,6 +6,7 @@
 #include <atomic>
 #include <bit>
 #include <cstring>
+#include <new>
 #include <optional>
 #include <vector>
 
@@ -41,8 +42,9 @@ struct FakeModelOptions {
   bool mtp = true;
   double acceptance = 0.8;  ///< share of positions where the MTP layer knows the model's logits
   uint64_t weights = 1;     ///< another number: another model
-  int32_t poison = -1;      ///< an id that makes forward() throw
+  int32_t poison = -1;      ///< an id that makes forward() and begin() throw
   int32_t draft_poison = -1;
+  int64_t failing_advance = -1;  ///< the advance(), from 0, that throws
   VirtualClock* clock = nullptr;
   double pass_seconds = 0.010;
   double row_seconds = 0.001;
@@ -80,6 +82,7 @@ class FakeModel final : public LanguageModel {
 
   std::optional<StepOutput> advance() override {
     FATHOM_CHECK(piece_ < kPieces);
+    if (advances_++ == options_.failing_advance) throw std::bad_alloc();
     forget_results();
     const bool last = ++piece_ == kPieces;
     if (last) compute(long_batch_);
@@ -210,6 +213,7 @@ class FakeModel final : public LanguageModel {
   std::vector<float> logits_, hidden_;
   std::vector<StepSequence> long_batch_;
   int64_t piece_ = 0;
+  int64_t advances_ = 0;
   int64_t holes_ = 0;
 };
 
