@@ -252,19 +252,73 @@ TEST_P(Ops, LinearCarriesNanAndInfinityWhereTheyBelong) {
     x[4 * kIn + 5] = kInfinity;
     if (dtype == DType::kF8E4M3) matrix.bytes[66 * kIn + 100] = std::byte{0xFF};  // a NaN weight
     for (Numerics numerics : {Numerics::kNative, Numerics::kExact}) {
-      std::vector<float> want(kRows * kOut), got(kRows * kOut);
+      const Panels panels(set(), matrix.view);
+      std::vector<float> want(kRows * kOut), got(kRows * kOut), few(kRows * kOut);
       ActivationBuffer buffer;
       const Activations in = buffer.prepare(set(), numerics, {x.data(), kRows, kIn});
       ref_kernels().linear(in, matrix.view, 0, kOut, {want.data(), kRows, kOut});
       set().linear(in, matrix.view, 0, kOut, {got.data(), kRows, kOut});
+      for (int32_t r = 0; r < kRows; ++r) {
+        Activations one = in;
+        one.index = {&r, 1};
+        set().linear(one, panels.view, 0, kOut, {few.data() + r * kOut, 1, kOut});
+      }
       for (size_t i = 0; i < want.size(); ++i) {
-        EXPECT_EQ(std::isnan(got[i]), std::isnan(want[i])) << i;
-        if (std::isinf(want[i])) {
-          EXPECT_EQ(got[i], want[i]) << i;
+        for (const float value : {got[i], few[i]}) {
+          EXPECT_EQ(std::isnan(value), std::isnan(want[i])) << i;
+          if (std::isinf(want[i])) {
+            EXPECT_EQ(value, want[i]) << i;
+          }
+          EXPECT_EQ(std::isfinite(value), std::isfinite(want[i])) << i;
         }
-        EXPECT_EQ(std::isfinite(got[i]), std::isfinite(want[i])) << i;
       }
     }
+  }
+}
+
+// Activations at both ends of a float's range, and of very different sizes within a block.
+TEST_P(Ops, LinearOfHugeAndTinyValues) {
+  constexpr int64_t kRows = 8, kOut = 70, kIn = 260;
+  for (const float scale : {0x1p-140f, 0x1p-110f, 0x1p-60f, 0x1p60f, 0x1p100f}) {
+    for (DType dtype : {DType::kF8E4M3, DType::kBF16}) {
+      Matrix matrix(dtype, kOut, kIn, 12);
+      // So that no result leaves the range.
+      for (float& s : matrix.scales.span()) s = scale < 1 ? 0x1p20f : 0x1p-8f;
+      std::vector<float> x(kRows * kIn);
+      fill_normal(x, rng_);
+      for (size_t i = 0; i < x.size(); ++i) x[i] *= scale * (i % 3 == 0 ? 0x1p-12f : 1.0f);
+      const Panels panels(set(), matrix.view);
+      std::vector<float> want(kRows * kOut), got(kRows * kOut), few(kRows * kOut);
+      ActivationBuffer buffer;
+      for (Numerics numerics : {Numerics::kNative, Numerics::kExact}) {
+        const Activations in = buffer.prepare(set(), numerics, {x.data(), kRows, kIn});
+        ref_kernels().linear(in, matrix.view, 0, kOut, {want.data(), kRows, kOut});
+        set().linear(in, panels.view, 0, kOut, {got.data(), kRows, kOut});
+        for (int32_t r = 0; r < kRows; ++r) {
+          Activations one = in;
+          one.index = {&r, 1};
+          set().linear(one, panels.view, 0, kOut, {few.data() + r * kOut, 1, kOut});
+        }
+        EXPECT_EQ(std::memcmp(few.data(), got.data(), got.size() * sizeof(float)), 0);
+        for (size_t i = 0; i < want.size(); ++i) {
+          const auto n = static_cast<int64_t>(i);
+          const double bound =
+              1.1 * 133 * kEpsilon * magnitude(in, matrix.view, n / kOut, n % kOut) + kTiny;
+          ASSERT_NEAR(got[i], want[i], bound) << scale << " " << dtype_name(dtype) << " " << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(Panel, HoldsNan) {
+  std::vector<std::byte> codes(1000, std::byte{0x7E});
+  codes[3] = std::byte{0xFE};
+  EXPECT_FALSE(holds_nan(codes));
+  for (const uint8_t nan : {0x7F, 0xFF}) {
+    std::vector<std::byte> with = codes;
+    with[937] = std::byte{nan};
+    EXPECT_TRUE(holds_nan(with));
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "tensor/mat_view.h"
 
@@ -31,5 +32,8 @@ constexpr size_t panel_bytes(int64_t row_bytes) {
 constexpr size_t packed_bytes(int64_t rows, int64_t row_bytes) {
   return static_cast<size_t>(ceil_div(rows, kPanelRows)) * panel_bytes(row_bytes);
 }
+
+/// Whether any of these codes of E4M3 is a NaN.
+bool holds_nan(std::span<const std::byte> codes);
 
 }  // namespace fathom

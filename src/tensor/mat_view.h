@@ -26,6 +26,7 @@ struct WeightView {
   int64_t cols = 0;
   const float* scale = nullptr;
   WeightLayout layout = WeightLayout::kRowMajor;
+  bool finite = false;  // F8_E4M3 known to hold no NaN
 
   int64_t scale_cols() const { return ceil_div(cols, kScaleBlock); }
   size_t bytes() const { return static_cast<size_t>(rows * cols) * dtype_size(dtype); }

@@ -86,6 +86,7 @@ WeightView WeightMover::pack(const ProductMatrix& matrix) {
   }
   packed.data = to;
   packed.layout = WeightLayout::kPanels;
+  packed.finite = packed.dtype == DType::kF8E4M3 && !holds_nan({to, panels_bytes(packed)});
   return packed;
 }
 

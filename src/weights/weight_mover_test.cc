@@ -39,6 +39,7 @@ TEST(WeightMover, EveryProductsMatrixTurnsIntoItsPanels) {
     const auto want = packed(mapped);
     EXPECT_EQ(std::memcmp(moved.data, want.data(), want.size()), 0);
     EXPECT_EQ(moved.scale == nullptr, mapped.scale == nullptr);
+    EXPECT_EQ(moved.finite, moved.dtype == DType::kF8E4M3 && !holds_nan(want));
   };
   same(before.head, weights.head);
   for (size_t i = 0; i < weights.layers.size(); ++i) {

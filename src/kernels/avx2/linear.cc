@@ -1,78 +1,52 @@
 // y = x W^T, 64 rows of W (a panel) at a time, in F32: a block of 128 columns is widened once to
 // floats and meets all rows of x. Each output adds its products in the order of K inside a block
 // and each block's sum, scaled, to its total: the same whatever the number of rows of x.
+#include "kernels/avx2/linear.h"
+
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
 #include "kernels/avx2/int8.h"
+#include "kernels/avx2/pack.h"
+#include "kernels/avx2/rows.h"
 #include "kernels/avx2/table.h"
-#include "kernels/avx2/vectors.h"
 #include "kernels/panel.h"
-#include "tensor/buffer.h"
 
 namespace fathom::avx2 {
 namespace {
 
-// NOTES: 3 x 4 accumulators, 3 broadcasts and a weight are the 16 registers; 12 chains cover a
-// latency of 4 or 5 at 2 a cycle.
+// NOTES: 3 x 4 sums, 3 broadcasts and a weight are the 16 registers; 12 chains cover a latency of 4
+// or 5 at 2 a cycle. A block is widened to two halves of 32 outputs: the one that a tile takes, 16
+// KB in a piece, stays in the first cache while all rows pass. (As lines of 64 outputs it would
+// have half of the cache's sets to lie in.)
 constexpr int kTileRows = 3;
 constexpr int kTileVectors = 4;
+constexpr int64_t kUnroll = 8;  // columns
+constexpr int64_t kRowsAtOnce =
+    192;  // whose blocks and totals of four panels stay in the second cache
 constexpr int64_t kPackChunk = 512;  // bytes of each row packed at a time from a row-major matrix
 
-struct PackArgs {
-  const uint8_t* source;  // the first row's first byte
-  int64_t stride;         // bytes from row to row
-  int64_t rows;           // up to 64
-  int64_t row_bytes;      // bytes to take from each row
-  bool halves;            // regroup as FP8 asks
-};
+constexpr int64_t kHalf = kTileVectors * 8;  // outputs
+constexpr int64_t kHalfFloats = kHalf * kScaleBlock;
 
-// Writes ceil(row_bytes / 4) groups of 256 bytes. Reads nothing past a row's bytes.
-void pack(const PackArgs& args, uint8_t* panel) {
-  const __m128i regroup = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
-  const int64_t groups = ceil_div(args.row_bytes, 4);
-  for (int64_t byte = 0; byte < args.row_bytes; byte += 16) {
-    const int64_t valid = std::min<int64_t>(16, args.row_bytes - byte);
-    for (int64_t row = 0; row < kPanelRows; row += 4) {
-      __m128i r[4];
-      for (int64_t i = 0; i < 4; ++i) {
-        alignas(16) uint8_t bytes[16] = {};
-        if (row + i < args.rows) {
-          const uint8_t* from = args.source + (row + i) * args.stride + byte;
-          if (valid == 16) {
-            std::memcpy(bytes, from, 16);
-          } else {
-            std::memcpy(bytes, from, static_cast<size_t>(valid));
-          }
-        }
-        r[i] = _mm_load_si128(reinterpret_cast<const __m128i*>(bytes));
-      }
-      const __m128i a = _mm_unpacklo_epi32(r[0], r[1]), b = _mm_unpacklo_epi32(r[2], r[3]);
-      const __m128i c = _mm_unpackhi_epi32(r[0], r[1]), d = _mm_unpackhi_epi32(r[2], r[3]);
-      const __m128i group[4] = {_mm_unpacklo_epi64(a, b), _mm_unpackhi_epi64(a, b),
-                                _mm_unpacklo_epi64(c, d), _mm_unpackhi_epi64(c, d)};
-      for (int64_t g = 0; g < std::min<int64_t>(4, groups - byte / 4); ++g) {
-        const __m128i out = args.halves ? _mm_shuffle_epi8(group[g], regroup) : group[g];
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(panel + (byte / 4 + g) * 256 + row * 4), out);
-      }
-    }
-  }
+/// Where 8 outputs of a column lie in a widened block: [2][kScaleBlock][kHalf].
+float* place(float* block, int64_t column, int64_t row) {
+  return block + row / kHalf * kHalfFloats + column * kHalf + row % kHalf;
 }
 
-// A panel's columns as floats [columns rounded up to the group][64].
+/// A panel's columns, up to kScaleBlock, as floats, in the order of read_block().
 void widen_fp8(const uint8_t* panel, int64_t columns, float* out) {
-  const __m128i by_column = _mm_setr_epi8(0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15);
-  for (int64_t g = 0; g < ceil_div(columns, 4); ++g) {
-    float* to = out + g * 4 * kPanelRows;
+  const int64_t groups = ceil_div(columns, 4);
+  const bool nan = has_nan(panel, groups * 4 * kPanelRows);
+  const MoveConstants k;
+  for (int64_t g = 0; g < groups; ++g) {
     for (int64_t row = 0; row < kPanelRows; row += 8) {
-      const auto* from = reinterpret_cast<const __m128i*>(panel + g * 256 + row * 4);
-      const __m128i a = _mm_shuffle_epi8(_mm_loadu_si128(from), by_column);
-      const __m128i b = _mm_shuffle_epi8(_mm_loadu_si128(from + 1), by_column);
-      const __m128i k01 = _mm_unpacklo_epi32(a, b), k23 = _mm_unpackhi_epi32(a, b);
-      const __m128i codes[4] = {k01, _mm_srli_si128(k01, 8), k23, _mm_srli_si128(k23, 8)};
-      for (int64_t k = 0; k < 4; ++k) {
-        _mm256_store_ps(to + k * kPanelRows + row, widen_e4m3(_mm256_cvtepu8_epi32(codes[k])));
+      const __m256i codes = load_codes(k, panel + g * 256 + row * 4);
+      __m256 column[4];
+      move_even(k, codes, column[0], column[1]);
+      move_odd(k, codes, column[2], column[3]);
+      for (int64_t i = 0; i < 4; ++i) {
+        _mm256_store_ps(place(out, g * 4 + i, row), nan ? with_nan(column[i]) : column[i]);
       }
     }
   }
@@ -81,150 +55,204 @@ void widen_fp8(const uint8_t* panel, int64_t columns, float* out) {
 void widen_pairs(const uint8_t* panel, int64_t columns, float* out) {
   const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xFFFF0000u));
   for (int64_t p = 0; p < ceil_div(columns, 2); ++p) {
-    float* to = out + p * 2 * kPanelRows;
     for (int64_t row = 0; row < kPanelRows; row += 8) {
       const __m256i w =
           _mm256_loadu_si256(reinterpret_cast<const __m256i*>(panel + p * 256 + row * 4));
-      _mm256_store_ps(to + row, _mm256_castsi256_ps(_mm256_slli_epi32(w, 16)));
-      _mm256_store_ps(to + kPanelRows + row, _mm256_castsi256_ps(_mm256_and_si256(w, upper)));
+      _mm256_store_ps(place(out, p * 2, row), _mm256_castsi256_ps(_mm256_slli_epi32(w, 16)));
+      _mm256_store_ps(place(out, p * 2 + 1, row), _mm256_castsi256_ps(_mm256_and_si256(w, upper)));
     }
   }
 }
 
-/// One block of up to 128 columns against some rows of x.
+void copy_floats(const uint8_t* panel, int64_t columns, float* out) {
+  for (int64_t k = 0; k < columns; ++k) {
+    for (int64_t row = 0; row < kPanelRows; row += 8) {
+      const auto* from = reinterpret_cast<const float*>(panel) + k * kPanelRows + row;
+      _mm256_store_ps(place(out, k, row), _mm256_loadu_ps(from));
+    }
+  }
+}
+
+/// One block of a panel, widened, against some rows of x.
 struct Tile {
-  const float* weights;  // [columns][64]
+  const float* weights;  // as place() says
   int64_t columns;
-  const float* const* x;  // the rows, at the block's first column
-  const float* scale;     // one for each row: weight scale x activation scale
-  float* total;           // [rows, 64]
+  const float* x;       // [rows][kScaleBlock]
+  const float* scale;   // of each row
+  float* total;         // [rows][64]
+  const uint8_t* next;  // codes that will be widened soon, or null
 };
 
 template <int R>
-void multiply(const Tile& tile) {
-  for (int64_t lane = 0; lane < kPanelRows; lane += kTileVectors * 8) {
-    __m256 sum[R][kTileVectors] = {};
-    const float* x[R];
-    for (int r = 0; r < R; ++r) x[r] = tile.x[r];
-    for (int64_t k = 0; k < tile.columns; ++k) {
-      const float* w = tile.weights + k * kPanelRows + lane;
-      __m256 broadcast[R];
+inline __attribute__((always_inline)) void add_column(const float* w, const float* x,
+                                                      __m256 (&sum)[R][kTileVectors]) {
+  __m256 value[R];
 #pragma GCC unroll 3
-      for (int r = 0; r < R; ++r) broadcast[r] = _mm256_broadcast_ss(x[r] + k);
+  for (int r = 0; r < R; ++r) value[r] = _mm256_broadcast_ss(x + r * kScaleBlock);
 #pragma GCC unroll 4
-      for (int v = 0; v < kTileVectors; ++v) {
-        const __m256 weight = _mm256_load_ps(w + v * 8);
+  for (int v = 0; v < kTileVectors; ++v) {
+    const __m256 weight = _mm256_load_ps(w + v * 8);
 #pragma GCC unroll 3
-        for (int r = 0; r < R; ++r) sum[r][v] = _mm256_fmadd_ps(weight, broadcast[r], sum[r][v]);
-      }
+    for (int r = 0; r < R; ++r) sum[r][v] = _mm256_fmadd_ps(weight, value[r], sum[r][v]);
+  }
+}
+
+/// R rows against a half of the panel's outputs. With kFetch a line of what comes next is asked for
+/// at every column.
+template <int R, bool kFetch>
+void multiply(const Tile& tile, int64_t half) {
+  __m256 sum[R][kTileVectors] = {};
+  const float* x = tile.x;
+  const float* w = tile.weights + half * kHalfFloats;
+  int64_t k = 0;
+  for (; k + kUnroll <= tile.columns; k += kUnroll) {
+#pragma GCC unroll 8
+    for (int64_t u = 0; u < kUnroll; ++u) {
+      if (kFetch) _mm_prefetch(tile.next + (k + u) * 64, _MM_HINT_T0);
+      add_column<R>(w + (k + u) * kHalf, x + k + u, sum);
     }
-    for (int r = 0; r < R; ++r) {
-      const __m256 scale = _mm256_set1_ps(tile.scale[r]);
-      for (int v = 0; v < kTileVectors; ++v) {
-        float* total = tile.total + r * kPanelRows + lane + v * 8;
-        _mm256_store_ps(total, _mm256_fmadd_ps(sum[r][v], scale, _mm256_load_ps(total)));
-      }
+  }
+  for (; k < tile.columns; ++k) add_column<R>(w + k * kHalf, x + k, sum);
+#pragma GCC unroll 3
+  for (int r = 0; r < R; ++r) {
+    const __m256 scale = _mm256_set1_ps(tile.scale[r]);
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileVectors; ++v) {
+      float* total = tile.total + r * kPanelRows + half * kHalf + v * 8;
+      _mm256_store_ps(total, _mm256_fmadd_ps(sum[r][v], scale, _mm256_load_ps(total)));
     }
   }
 }
 
-constexpr void (*kTiles[])(const Tile&) = {nullptr, multiply<1>, multiply<2>, multiply<3>};
+using Multiply = void (*)(const Tile&, int64_t);
+template <bool kFetch>
+constexpr Multiply kMultiply[] = {nullptr, multiply<1, kFetch>, multiply<2, kFetch>,
+                                  multiply<3, kFetch>};
+
+/// All rows against one widened block; what comes next is asked for while the first ones compute.
+void block_product(Tile tile, int64_t rows) {
+  const Tile whole = tile;
+  for (int64_t half = 0; half < 2; ++half) {
+    tile = whole;
+    for (int64_t done = 0; done < rows; done += kTileRows) {
+      const int64_t count = std::min<int64_t>(kTileRows, rows - done);
+      const bool fetch = whole.next != nullptr && half == 0 && done == 0;
+      (fetch ? kMultiply<true> : kMultiply<false>)[count](tile, half);
+      tile.x += kTileRows * kScaleBlock;
+      tile.scale += kTileRows;
+      tile.total += kTileRows * kPanelRows;
+    }
+  }
+}
 
 /// A thread's working memory.
 struct Scratch {
   Buffer packed{size_t{kPanelRows} * kPackChunk};
   Buffer widened{size_t{kPanelRows} * kScaleBlock * sizeof(float)};
-  Buffer rows;    // of x, one block as floats
-  Buffer totals;  // [rows of x, 64]
-
-  static float* reserve(Buffer& buffer, int64_t floats) {
-    const auto bytes = static_cast<size_t>(floats) * sizeof(float);
-    if (buffer.size() < bytes) buffer = Buffer(bytes);
-    return buffer.as<float>();
-  }
+  Buffer x{size_t{kRowsAtOnce} * kScaleBlock * sizeof(float)};
+  Buffer totals;  // [panels][rows][64]
 };
 
-Scratch& scratch() {
-  thread_local Scratch instance;
-  return instance;
-}
+/// Panels from row `first` of w on against some rows of x, block after block, so that a block of x
+/// serves all of them.
+class Panels {
+ public:
+  Panels(const Activations& x, const WeightView& w, int64_t first, int64_t last, Scratch& memory)
+      : w_(w),
+        source_(source_of(x, w)),
+        first_(first),
+        panels_(ceil_div(last - first, kPanelRows)),
+        row_bytes_(w.cols * element_),
+        memory_(memory) {}
 
-/// x as the products take it.
-struct Input {
-  const Activations& x;
-  bool floats;     // F32 rows; else BF16
-  bool quantized;  // with scales of their own
+  /// Rows [row, row + count) of x; their totals [panels][count][64].
+  const float* multiply(int64_t row, int64_t count) {
+    float* totals = grow<float>(memory_.totals, panels_ * count * kPanelRows);
+    std::memset(totals, 0, static_cast<size_t>(panels_ * count * kPanelRows) * sizeof(float));
+    float* x = memory_.x.as<float>();
+    float of_row[kRowsAtOnce], scale[kRowsAtOnce];
+    for (int64_t b = 0; b < w_.scale_cols(); ++b) {
+      for (int64_t r = 0; r < count; ++r) {
+        of_row[r] = read_block(source_, row + r, b, x + r * kScaleBlock);
+      }
+      for (int64_t p = 0; p < panels_; ++p) {
+        const float of_weights = weight_scale(p, b);
+        for (int64_t r = 0; r < count; ++r) scale[r] = of_row[r] * of_weights;
+        const int64_t columns = std::min(kScaleBlock, w_.cols - b * kScaleBlock);
+        block_product({widened(p, b, columns), ceil_div(columns, 4) * 4, x, scale,
+                       totals + p * count * kPanelRows, next(p, b)},
+                      count);
+      }
+    }
+    return totals;
+  }
 
-  int64_t row(int64_t r) const { return x.index.empty() ? r : x.index[static_cast<size_t>(r)]; }
+ private:
+  bool in_panels() const { return w_.layout == WeightLayout::kPanels; }
+
+  float weight_scale(int64_t panel, int64_t block) const {
+    const int64_t row = (first_ + panel * kPanelRows) / kScaleBlock;
+    return w_.scale ? w_.scale[row * w_.scale_cols() + block] : 1.0f;
+  }
+
+  // Of a matrix in panels.
+  const uint8_t* codes(int64_t panel, int64_t block) const {
+    return static_cast<const uint8_t*>(w_.data) +
+           static_cast<size_t>(first_ / kPanelRows + panel) * panel_bytes(row_bytes_) +
+           block * kScaleBlock * element_ * kPanelRows;
+  }
+
+  const uint8_t* next(int64_t panel, int64_t block) const {
+    if (!in_panels()) return nullptr;
+    if (panel + 1 < panels_) return codes(panel + 1, block);
+    return block + 1 < w_.scale_cols() ? codes(0, block + 1) : nullptr;
+  }
+
+  const float* widened(int64_t panel, int64_t block, int64_t columns) {
+    const uint8_t* from = memory_.packed.as<uint8_t>();
+    if (in_panels()) {
+      from = codes(panel, block);
+    } else {
+      const int64_t row = first_ + panel * kPanelRows;
+      pack(
+          {static_cast<const uint8_t*>(w_.data) + row * row_bytes_ + block * kScaleBlock * element_,
+           row_bytes_, std::min(w_.rows - row, kPanelRows), columns * element_,
+           w_.dtype == DType::kF8E4M3},
+          memory_.packed.as<uint8_t>());
+    }
+    float* out = memory_.widened.as<float>();
+    if (w_.dtype == DType::kF8E4M3) {
+      widen_fp8(from, columns, out);
+    } else if (w_.dtype == DType::kBF16) {
+      widen_pairs(from, columns, out);
+    } else {
+      copy_floats(from, columns, out);
+    }
+    return out;
+  }
+
+  const WeightView& w_;
+  const Source source_;
+  const int64_t element_ = static_cast<int64_t>(dtype_size(w_.dtype));
+  const int64_t first_;
+  const int64_t panels_;
+  const int64_t row_bytes_;
+  Scratch& memory_;
 };
 
-// Where each row's block begins, as floats; BF16 is widened into `memory` [rows, 128].
-void block_rows(const Input& in, int64_t k, int64_t columns, float* memory, const float** out) {
-  for (int64_t r = 0; r < in.x.rows(); ++r) {
-    if (in.floats) {
-      out[r] = in.x.f32.row(in.row(r)) + k;
-      continue;
+void many_rows(const Activations& x, const WeightView& w, int64_t first, int64_t last,
+               Mat<float> y) {
+  thread_local Scratch memory;
+  Panels panels(x, w, first, last, memory);
+  for (int64_t row = 0; row < x.rows(); row += kRowsAtOnce) {
+    const int64_t count = std::min(kRowsAtOnce, x.rows() - row);
+    const float* totals = panels.multiply(row, count);
+    for (int64_t begin = first; begin < last; begin += kPanelRows) {
+      const auto bytes = static_cast<size_t>(std::min(last - begin, kPanelRows)) * sizeof(float);
+      for (int64_t r = 0; r < count; ++r, totals += kPanelRows) {
+        std::memcpy(y.row(row + r) + (begin - first), totals, bytes);
+      }
     }
-    const uint16_t* from = in.x.bf16.at(in.row(r), k / kScaleBlock);
-    float* to = memory + r * kScaleBlock;
-    for (int64_t i = 0; i < columns; i += 8) {
-      _mm256_store_ps(to + i,
-                      widen_bf16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i))));
-    }
-    out[r] = to;
-  }
-}
-
-// All rows of x against one widened block, number `block` along K.
-void block_product(const Input& in, const float* weights, int64_t block, int64_t columns,
-                   float weight_scale, const float* const* x, float* totals) {
-  const int64_t rows = in.x.rows();
-  for (int64_t done = 0; done < rows;) {
-    const auto count = static_cast<int>(std::min<int64_t>(kTileRows, rows - done));
-    float scale[kTileRows];
-    for (int i = 0; i < count; ++i) {
-      scale[i] =
-          in.quantized ? weight_scale * in.x.scales.row(in.row(done + i))[block] : weight_scale;
-    }
-    kTiles[count]({weights, columns, x + done, scale, totals + done * kPanelRows});
-    done += count;
-  }
-}
-
-// Totals [rows, 64] of x against rows first .. first + 63 of w.
-void panel_product(const Input& in, const WeightView& w, int64_t first, float* totals) {
-  Scratch& memory = scratch();
-  const int64_t rows = in.x.rows();
-  float* row_memory = Scratch::reserve(memory.rows, rows * kScaleBlock);
-  thread_local std::vector<const float*> x;
-  x.resize(static_cast<size_t>(rows));
-  const auto element = static_cast<int64_t>(dtype_size(w.dtype));
-  const int64_t row_bytes = w.cols * element;
-  const auto* data = static_cast<const uint8_t*>(w.data);
-  const bool panels = w.layout == WeightLayout::kPanels;
-  for (int64_t k = 0; k < w.cols; k += kScaleBlock) {
-    const int64_t columns = std::min(kScaleBlock, w.cols - k);
-    const uint8_t* panel = memory.packed.as<uint8_t>();
-    if (panels) {
-      panel = data + static_cast<size_t>(first / kPanelRows) * panel_bytes(row_bytes) +
-              k * element * kPanelRows;
-    } else {
-      pack({data + first * row_bytes + k * element, row_bytes, std::min(w.rows - first, kPanelRows),
-            columns * element, w.dtype == DType::kF8E4M3},
-           memory.packed.as<uint8_t>());
-    }
-    const float* weights = memory.widened.as<float>();
-    if (w.dtype == DType::kF8E4M3) {
-      widen_fp8(panel, columns, memory.widened.as<float>());
-    } else if (w.dtype == DType::kBF16) {
-      widen_pairs(panel, columns, memory.widened.as<float>());
-    } else {
-      weights = reinterpret_cast<const float*>(panel);
-    }
-    const float scale =
-        w.scale ? w.scale[first / kScaleBlock * w.scale_cols() + k / kScaleBlock] : 1.0f;
-    block_rows(in, k, columns, row_memory, x.data());
-    block_product(in, weights, k / kScaleBlock, columns, scale, x.data(), totals);
   }
 }
 
@@ -233,18 +261,13 @@ void panel_product(const Input& in, const WeightView& w, int64_t first, float* t
 void linear(const Activations& x, const WeightView& w, int64_t first, int64_t last, Mat<float> y) {
   FATHOM_CHECK(first % kPanelRows == 0);
   if (w.dtype == DType::kI8) return int8_linear(x, w, first, last, y);
-  const bool quantized = x.numerics == Numerics::kW8A8 && w.dtype == DType::kF8E4M3;
-  const bool floats = w.dtype == DType::kF32 || (!quantized && x.numerics != Numerics::kNative);
-  const Input in{x, floats, quantized};
-  const int64_t origin = first;  // y's column 0
-  for (; first < last; first += kPanelRows) {
-    float* totals = Scratch::reserve(scratch().totals, x.rows() * kPanelRows);
-    std::memset(totals, 0, static_cast<size_t>(x.rows() * kPanelRows) * sizeof(float));
-    panel_product(in, w, first, totals);
-    const auto count = static_cast<size_t>(std::min(last - first, kPanelRows));
-    for (int64_t r = 0; r < x.rows(); ++r) {
-      std::memcpy(y.row(r) + (first - origin), totals + r * kPanelRows, count * sizeof(float));
-    }
+  if (w.dtype != DType::kF32 && w.layout == WeightLayout::kPanels && x.rows() <= kFewRows) {
+    return few_rows(x, w, first, last, y);
+  }
+  constexpr int64_t kTogether = kStreamedPanels * kPanelRows;
+  for (int64_t begin = first; begin < last; begin += kTogether) {
+    const int64_t end = std::min(begin + kTogether, last);
+    many_rows(x, w, begin, end, y.cols_from(begin - first, end - begin));
   }
 }
 

@@ -64,17 +64,58 @@ inline __m256 widen_bf16(__m128i x) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
 }
 
-/// 8 codes of E4M3, each in a dword: exact for subnormals and NaN as well.
-inline __m256 widen_e4m3(__m256i codes) {
-  const __m256i magnitude = _mm256_and_si256(codes, _mm256_set1_epi32(0x7F));
-  const __m256i sign = _mm256_slli_epi32(_mm256_xor_si256(codes, magnitude), 24);
-  __m256i bits = _mm256_add_epi32(_mm256_slli_epi32(magnitude, 20), _mm256_set1_epi32(120 << 23));
-  const __m256 small = _mm256_mul_ps(_mm256_cvtepi32_ps(magnitude), _mm256_set1_ps(0x1p-9f));
-  const __m256i subnormal = _mm256_cmpgt_epi32(_mm256_set1_epi32(8), magnitude);
-  bits = _mm256_blendv_epi8(bits, _mm256_castps_si256(small), subnormal);
-  const __m256i nan = _mm256_cmpeq_epi32(magnitude, _mm256_set1_epi32(0x7F));
-  bits = _mm256_or_si256(bits, _mm256_and_si256(nan, _mm256_set1_epi32(0x7FC00000)));
-  return _mm256_castsi256_ps(_mm256_or_si256(bits, sign));
+/// What moving codes takes. NOTES: in memory, for the sums of a few rows need the registers.
+struct MoveConstants {
+  __m256i by_row = _mm256_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15,  //
+                                    0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15);
+  __m256i keep = _mm256_set1_epi32(static_cast<int>(0x87F00000u));  // sign, exponent and mantissa
+  __m256i times16 = _mm256_set1_epi16(16);         // bytes of even places, in pairs
+  __m256i times4096 = _mm256_set1_epi32(1 << 12);  // words of even places, in pairs
+};
+
+/// 32 codes of E4M3 of a panel, 8 rows x 4 columns: a row's four to each dword.
+inline __attribute__((always_inline)) __m256i load_codes(const MoveConstants& k,
+                                                         const uint8_t* at) {
+  return _mm256_shuffle_epi8(_mm256_load_si256(reinterpret_cast<const __m256i*>(at)), k.by_row);
+}
+
+/// Columns 0 and 2 of load_codes() as floats: each code times 2^-120, but finite where it is a NaN.
+/// Shifts and multiplications by turns, for no pipe of the processor does both.
+inline __attribute__((always_inline)) void move_even(const MoveConstants& k, __m256i codes,
+                                                     __m256& column0, __m256& column2) {
+  const __m256i words = _mm256_maddubs_epi16(k.times16, codes);
+  column0 = _mm256_castsi256_ps(_mm256_and_si256(_mm256_slli_epi32(words, 16), k.keep));
+  column2 = _mm256_castsi256_ps(_mm256_and_si256(words, k.keep));
+}
+
+/// Columns 1 and 3, the same.
+inline __attribute__((always_inline)) void move_odd(const MoveConstants& k, __m256i codes,
+                                                    __m256& column1, __m256& column3) {
+  const __m256i low = _mm256_madd_epi16(codes, k.times4096);
+  column1 = _mm256_castsi256_ps(_mm256_and_si256(low, k.keep));
+  column3 = _mm256_castsi256_ps(_mm256_and_si256(_mm256_srai_epi32(codes, 4), k.keep));
+}
+
+/// A moved column with NaN where its codes are.
+inline __m256 with_nan(__m256 column) {
+  const __m256i most = _mm256_set1_epi32(0x07F00000);
+  const __m256i bits = _mm256_castps_si256(column);
+  const __m256i nan = _mm256_cmpeq_epi32(_mm256_and_si256(bits, most), most);
+  return _mm256_castsi256_ps(
+      _mm256_or_si256(bits, _mm256_and_si256(nan, _mm256_set1_epi32(0x7FC00000))));
+}
+
+/// Whether any of so many codes, a multiple of 64, is a NaN.
+inline bool has_nan(const uint8_t* codes, int64_t count) {
+  __m256i most[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+  for (int64_t i = 0; i < count; i += 64) {
+    for (int64_t j = 0; j < 2; ++j) {
+      const __m256i c = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + i + j * 32));
+      most[j] = _mm256_max_epu8(most[j], _mm256_add_epi8(c, c));  // without the sign
+    }
+  }
+  const __m256i nan = _mm256_cmpeq_epi8(_mm256_max_epu8(most[0], most[1]), _mm256_set1_epi8(-2));
+  return !_mm256_testz_si256(nan, nan);
 }
 
 }  // namespace
