@@ -23,9 +23,9 @@ constexpr int64_t kLine = 64;
 struct Block {
   const uint8_t* weights;
   int64_t groups;
-  const float* x;      // [rows][kScaleBlock]
-  const float* scale;  // of each row
-  float* total;        // [rows][64]
+  const float* x;       // [rows][kScaleBlock]
+  const float* scale;   // of each row
+  float* total;         // [rows][64]
   const uint8_t* next;  // what is read after this block
 };
 
@@ -126,8 +126,7 @@ void multiply(const Block& block) {
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) {
         float* total = block.total + r * kPanelRows + lane + v * 8;
-        _mm256_store_ps(total,
-                        _mm256_fmadd_ps(sum[v / S][r][v % S], scale, _mm256_load_ps(total)));
+        _mm256_store_ps(total, _mm256_fmadd_ps(sum[v / S][r][v % S], scale, _mm256_load_ps(total)));
       }
     }
   }
@@ -171,8 +170,8 @@ void few_rows(const Activations& x, const WeightView& w, int64_t first, int64_t 
   }
   const bool fp8 = w.dtype == DType::kF8E4M3;
   const int64_t block_bytes = kScaleBlock * kPanelRows * static_cast<int64_t>(dtype_size(w.dtype));
-  const int64_t panel = static_cast<int64_t>(
-      panel_bytes(w.cols * static_cast<int64_t>(dtype_size(w.dtype))));
+  const int64_t panel =
+      static_cast<int64_t>(panel_bytes(w.cols * static_cast<int64_t>(dtype_size(w.dtype))));
   const auto* data = static_cast<const uint8_t*>(w.data) + first / kPanelRows * panel;
   const auto* end = data + ceil_div(last - first, kPanelRows) * panel;
   const int64_t origin = first;  // y's column 0
@@ -188,8 +187,8 @@ void few_rows(const Activations& x, const WeightView& w, int64_t first, int64_t 
       const uint8_t* weights = data + b * block_bytes;
       const int64_t groups = ceil_div(columns, fp8 ? 4 : 2);
       const uint8_t* next = weights + groups * kGroup;
-      const Block block{weights, groups, values + b * rows * kScaleBlock, scale, memory.totals,
-                        next < end ? next : weights};
+      const Block block{weights, groups,        values + b * rows * kScaleBlock,
+                        scale,   memory.totals, next < end ? next : weights};
       if (!fp8) {
         multiply_rows<Bf16>(block, rows);
       } else if (!w.finite && has_nan(weights, groups * kGroup)) {
