@@ -1,110 +1,151 @@
-// INT8 products: a block of a panel against all rows of x. Bytes are multiplied as 16-bit numbers,
-// even and odd columns apart: vpmaddubsw would saturate.
+// INT8 products: blocks of panels against rows of x, in registers. A magnitude of x, unsigned,
+// times a weight that has taken x's sign: two such products stay within 16 bits, so nothing
+// saturates.
+//
+// NOTES: 4 rows x 2 vectors of 8 outputs are sums; 32 products take four operations and half a
+// load. A block of a panel, 8 KB, stays in the first cache while all rows pass, four at a time; the
+// first of them ask for the lines of the block that follows.
 #include <algorithm>
 #include <cstring>
 #include <limits>
 
 #include "kernels/avx2/int8.h"
+#include "kernels/avx2/linear.h"
 #include "kernels/avx2/vectors.h"
 
 namespace fathom::avx2 {
 namespace {
 
-// NOTES: 4 x 2 sums, a weight's even and odd columns and a row's are 12 of 16 registers.
 constexpr int kTileRows = 4;
-constexpr int kTileVectors = 2;
-constexpr int64_t kRowsAtOnce = 48;  // whose totals, 12 KB, stay in the first cache
+constexpr int64_t kRowsAtOnce = 48;  // whose totals of four panels stay in the second cache
 constexpr int64_t kGroups = kScaleBlock / 4;
+constexpr int64_t kLine = 64;
 
-/// A row's codes of a block, each group of 4 as two pairs of 16 bits: columns 0 and 2, 1 and 3.
-struct Pairs {
-  int32_t even[kGroups], odd[kGroups];
+/// A row's codes of a block and their magnitudes.
+struct Codes {
+  int8_t code[kScaleBlock];
+  int8_t magnitude[kScaleBlock];
 };
 
-void spread(const int8_t* codes, Pairs& pairs) {
-  for (int64_t g = 0; g < kGroups; g += 8) {
-    const __m256i four = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + g * 4));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(pairs.even + g),
-                        _mm256_srai_epi16(_mm256_slli_epi16(four, 8), 8));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(pairs.odd + g), _mm256_srai_epi16(four, 8));
+void read_codes(const int8_t* from, Codes& to) {
+  for (int64_t i = 0; i < kScaleBlock; i += 32) {
+    const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to.code + i), codes);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to.magnitude + i), _mm256_abs_epi8(codes));
   }
 }
+
+/// Sums of whole numbers. NOTES: of its own type: arrays of __m256i, whose elements are 64 bits to
+/// GCC 12, are written to memory at every step.
+using Sums8 = int32_t __attribute__((vector_size(32)));
 
 /// One block of a panel against some rows.
 struct Tile {
   const uint8_t* weights;
-  const Pairs* x;
-  const Int8Scale* const* scales;
-  float* total;  // [rows, 64]
+  const Codes* x;
+  const float* scale;   // of each row
+  float* total;         // [rows][64]
+  const uint8_t* next;  // the block that follows
 };
+
+__m256i four_codes(const int8_t* codes, int64_t group) {
+  return _mm256_set1_epi32(reinterpret_cast<const int32_t*>(codes)[group]);
+}
 
 __m256 weight_scales(const uint8_t* block, int64_t lane) {
   return widen_bf16(
       _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + kInt8Codes + lane * 2)));
 }
 
-template <int R>
+/// R rows against V vectors of 8 outputs at a time.
+template <int R, int V>
 void multiply(const Tile& tile) {
-  const __m256i low = _mm256_set1_epi16(0xFF);
-  for (int64_t lane = 0; lane < kPanelRows; lane += kTileVectors * 8) {
-    __m256i sum[R][kTileVectors];
-    for (int r = 0; r < R; ++r) {
-      for (int v = 0; v < kTileVectors; ++v) {
-        sum[r][v] = _mm256_set1_epi32(tile.scales[r]->offset);
-      }
-    }
+  constexpr int64_t kLines = V * 32 / kLine;
+  const __m256i flip = _mm256_set1_epi8(static_cast<char>(kInt8Offset));
+  const __m256i ones = _mm256_set1_epi16(1);
+  const uint8_t* next = tile.next;
+  for (int64_t lane = 0; lane < kPanelRows; lane += V * 8) {
+    Sums8 sum[R][V] = {};
     const uint8_t* weights = tile.weights + lane * 4;
-    for (int64_t g = 0; g < kGroups; ++g) {
-      __m256i even[kTileVectors], odd[kTileVectors];
-#pragma GCC unroll 2
-      for (int v = 0; v < kTileVectors; ++v) {
-        const __m256i w =
-            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights + g * 4 * kPanelRows) + v);
-        even[v] = _mm256_and_si256(w, low);
-        odd[v] = _mm256_srli_epi16(w, 8);
+    for (int64_t g = 0; g < kGroups; ++g, weights += 4 * kPanelRows) {
+#pragma GCC unroll 4
+      for (int64_t line = 0; line < kLines; ++line) _mm_prefetch(next + line * kLine, _MM_HINT_T0);
+      next += kLines * kLine;
+      __m256i w[V];
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) {
+        w[v] = _mm256_xor_si256(flip,
+                                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights) + v));
       }
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
-        const __m256i x_even = _mm256_set1_epi32(tile.x[r].even[g]);
-        const __m256i x_odd = _mm256_set1_epi32(tile.x[r].odd[g]);
-#pragma GCC unroll 2
-        for (int v = 0; v < kTileVectors; ++v) {
-          const __m256i four = _mm256_add_epi32(_mm256_madd_epi16(even[v], x_even),
-                                                _mm256_madd_epi16(odd[v], x_odd));
-          sum[r][v] = _mm256_add_epi32(sum[r][v], four);
+        const __m256i code = four_codes(tile.x[r].code, g);
+        const __m256i magnitude = four_codes(tile.x[r].magnitude, g);
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) {
+          const __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(w[v], code));
+          sum[r][v] += (Sums8)_mm256_madd_epi16(pairs, ones);
         }
       }
     }
-    for (int v = 0; v < kTileVectors; ++v) {
-      const __m256 scale = weight_scales(tile.weights, lane + v * 8);
-      for (int r = 0; r < R; ++r) {
-        float* total = tile.total + r * kPanelRows + lane + v * 8;
-        const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(sum[r][v]), scale);
-        _mm256_storeu_ps(total, _mm256_fmadd_ps(scaled, _mm256_set1_ps(tile.scales[r]->scale),
-                                                _mm256_loadu_ps(total)));
-      }
+#pragma GCC unroll 8
+    for (int i = 0; i < R * V; ++i) {
+      const int r = i / V, v = i % V;
+      float* total = tile.total + r * kPanelRows + lane + v * 8;
+      const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps((__m256i)sum[r][v]),
+                                          weight_scales(tile.weights, lane + v * 8));
+      _mm256_store_ps(
+          total, _mm256_fmadd_ps(scaled, _mm256_set1_ps(tile.scale[r]), _mm256_load_ps(total)));
     }
   }
 }
 
-constexpr void (*kTiles[])(const Tile&) = {nullptr, multiply<1>, multiply<2>, multiply<3>,
-                                           multiply<4>};
-
-// Rows [first, first + count) of x against a block of a panel.
-void block_product(const Activations& x, const uint8_t* weights, int64_t block, int64_t first,
-                   int64_t count, float* totals) {
-  for (int64_t done = 0; done < count; done += kTileRows) {
-    const int64_t rows = std::min<int64_t>(kTileRows, count - done);
-    Pairs pairs[kTileRows];
-    const Int8Scale* scales[kTileRows];
-    for (int64_t i = 0; i < rows; ++i) {
-      const auto at = static_cast<size_t>(first + done + i);
-      const int64_t row = x.index.empty() ? static_cast<int64_t>(at) : x.index[at];
-      spread(x.int8.at(row, block), pairs[i]);
-      scales[i] = &x.int8.scale(row, block);
-    }
-    kTiles[rows]({weights, pairs, scales, totals + done * kPanelRows});
+/// All rows of a block, four at a time.
+void block_product(Tile tile, int64_t rows) {
+  static constexpr void (*kMultiply[])(const Tile&) = {nullptr, multiply<1, 8>, multiply<2, 2>,
+                                                       multiply<3, 2>, multiply<4, 2>};
+  for (int64_t tiles = ceil_div(rows, kTileRows); tiles > 0; --tiles) {
+    const int64_t count = ceil_div(rows, tiles);
+    kMultiply[count](tile);
+    rows -= count;
+    tile.x += count;
+    tile.scale += count;
+    tile.total += count * kPanelRows;
+    tile.next = tile.weights;  // what follows is on its way
   }
+}
+
+/// A thread's working memory.
+struct Scratch {
+  alignas(32) Codes x[kRowsAtOnce];
+  Buffer totals;  // [panels][rows][64]
+};
+
+/// Rows [row, row + count) of x against panels, the first of which is `weights`: block after block,
+/// so that a block of x serves all of them. Totals [panels][count][64].
+const float* multiply_panels(const Activations& x, int64_t row, int64_t count,
+                             const uint8_t* weights, int64_t panels, Scratch& memory) {
+  const int64_t blocks = ceil_div(x.cols(), kScaleBlock);
+  float* totals = grow<float>(memory.totals, panels * count * kPanelRows);
+  std::memset(totals, 0, static_cast<size_t>(panels * count * kPanelRows) * sizeof(float));
+  for (int64_t b = 0; b < blocks; ++b) {
+    float scale[kRowsAtOnce];
+    for (int64_t r = 0; r < count; ++r) {
+      const auto at = static_cast<size_t>(row + r);
+      const int64_t from = x.index.empty() ? static_cast<int64_t>(at) : x.index[at];
+      read_codes(x.int8.at(from, b), memory.x[r]);
+      scale[r] = x.int8.scale(from, b).scale;
+    }
+    const auto place = [&](int64_t p, int64_t block) {
+      return weights + (p * blocks + block) * kInt8Block;
+    };
+    for (int64_t p = 0; p < panels; ++p) {
+      const bool last = p + 1 == panels;
+      const uint8_t* next = place(last ? 0 : p + 1, last ? std::min(b + 1, blocks - 1) : b);
+      block_product({place(p, b), memory.x, scale, totals + p * count * kPanelRows, next}, count);
+    }
+  }
+  return totals;
 }
 
 }  // namespace
@@ -112,21 +153,22 @@ void block_product(const Activations& x, const uint8_t* weights, int64_t block, 
 void int8_linear(const Activations& x, const WeightView& w, int64_t first, int64_t last,
                  Mat<float> y) {
   FATHOM_CHECK(x.numerics == Numerics::kInt8 && w.layout == WeightLayout::kPanels);
-  float totals[kRowsAtOnce * kPanelRows];
-  const int64_t origin = first;  // y's column 0
-  for (; first < last; first += kPanelRows) {
-    const uint8_t* panel = static_cast<const uint8_t*>(w.data) +
-                           static_cast<size_t>(first / kPanelRows) * int8_panel_bytes(w.cols);
-    const auto outputs = static_cast<size_t>(std::min(last - first, kPanelRows));
+  thread_local Scratch memory;
+  constexpr int64_t kTogether = kStreamedPanels * kPanelRows;
+  for (int64_t begin = first; begin < last; begin += kTogether) {
+    const int64_t end = std::min(begin + kTogether, last);
+    const uint8_t* weights = static_cast<const uint8_t*>(w.data) +
+                             static_cast<size_t>(begin / kPanelRows) * int8_panel_bytes(w.cols);
+    const int64_t panels = ceil_div(end - begin, kPanelRows);
     for (int64_t row = 0; row < x.rows(); row += kRowsAtOnce) {
       const int64_t count = std::min(kRowsAtOnce, x.rows() - row);
-      std::memset(totals, 0, static_cast<size_t>(count * kPanelRows) * sizeof(float));
-      for (int64_t b = 0; b < w.scale_cols(); ++b) {
-        block_product(x, panel + b * kInt8Block, b, row, count, totals);
-      }
-      for (int64_t r = 0; r < count; ++r) {
-        std::memcpy(y.row(row + r) + (first - origin), totals + r * kPanelRows,
-                    outputs * sizeof(float));
+      const float* totals = multiply_panels(x, row, count, weights, panels, memory);
+      for (int64_t p = 0; p < panels; ++p) {
+        const int64_t column = begin + p * kPanelRows;
+        const auto bytes = static_cast<size_t>(std::min(kPanelRows, end - column)) * sizeof(float);
+        for (int64_t r = 0; r < count; ++r, totals += kPanelRows) {
+          std::memcpy(y.row(row + r) + (column - first), totals, bytes);
+        }
       }
     }
   }

@@ -35,9 +35,9 @@ float* place(float* block, int64_t column, int64_t row) {
 }
 
 /// A panel's columns, up to kScaleBlock, as floats, in the order of read_block().
-void widen_fp8(const uint8_t* panel, int64_t columns, float* out) {
+void widen_fp8(const uint8_t* panel, int64_t columns, bool finite, float* out) {
   const int64_t groups = ceil_div(columns, 4);
-  const bool nan = has_nan(panel, groups * 4 * kPanelRows);
+  const bool nan = !finite && has_nan(panel, groups * 4 * kPanelRows);
   const MoveConstants k;
   for (int64_t g = 0; g < groups; ++g) {
     for (int64_t row = 0; row < kPanelRows; row += 8) {
@@ -222,7 +222,7 @@ class Panels {
     }
     float* out = memory_.widened.as<float>();
     if (w_.dtype == DType::kF8E4M3) {
-      widen_fp8(from, columns, out);
+      widen_fp8(from, columns, w_.finite, out);
     } else if (w_.dtype == DType::kBF16) {
       widen_pairs(from, columns, out);
     } else {
