@@ -80,7 +80,7 @@ struct Tile {
   const float* x;       // [rows][kScaleBlock]
   const float* scale;   // of each row
   float* total;         // [rows][64]
-  const uint8_t* next;  // codes that will be widened soon, or null
+  const uint8_t* next;  // weights that will be widened soon
 };
 
 template <int R>
@@ -97,18 +97,20 @@ inline __attribute__((always_inline)) void add_column(const float* w, const floa
   }
 }
 
-/// R rows against a half of the panel's outputs. With kFetch a line of what comes next is asked for
-/// at every column.
-template <int R, bool kFetch>
+/// Bytes that a tile asks for early: a line for every kUnroll columns.
+constexpr int64_t kFetched = kScaleBlock / kUnroll * 64;
+
+/// R rows against a half of the panel's outputs.
+template <int R>
 void multiply(const Tile& tile, int64_t half) {
   __m256 sum[R][kTileVectors] = {};
   const float* x = tile.x;
   const float* w = tile.weights + half * kHalfFloats;
   int64_t k = 0;
   for (; k + kUnroll <= tile.columns; k += kUnroll) {
+    _mm_prefetch(tile.next + k / kUnroll * 64, _MM_HINT_T0);
 #pragma GCC unroll 8
     for (int64_t u = 0; u < kUnroll; ++u) {
-      if (kFetch) _mm_prefetch(tile.next + (k + u) * 64, _MM_HINT_T0);
       add_column<R>(w + (k + u) * kHalf, x + k + u, sum);
     }
   }
@@ -124,23 +126,20 @@ void multiply(const Tile& tile, int64_t half) {
   }
 }
 
-using Multiply = void (*)(const Tile&, int64_t);
-template <bool kFetch>
-constexpr Multiply kMultiply[] = {nullptr, multiply<1, kFetch>, multiply<2, kFetch>,
-                                  multiply<3, kFetch>};
-
-/// All rows against one widened block; what comes next is asked for while the first ones compute.
-void block_product(Tile tile, int64_t rows) {
-  const Tile whole = tile;
+/// All rows against one widened block. Of what comes next, `ahead` bytes, each tile asks for a
+/// part: all of it in the first would wait for the memory.
+void block_product(const Tile& block, int64_t rows, int64_t ahead) {
+  static constexpr void (*kMultiply[])(const Tile&, int64_t) = {nullptr, multiply<1>, multiply<2>,
+                                                                multiply<3>};
+  const uint8_t* end = block.next + ahead;
+  Tile tile = block;
   for (int64_t half = 0; half < 2; ++half) {
-    tile = whole;
     for (int64_t done = 0; done < rows; done += kTileRows) {
-      const int64_t count = std::min<int64_t>(kTileRows, rows - done);
-      const bool fetch = whole.next != nullptr && half == 0 && done == 0;
-      (fetch ? kMultiply<true> : kMultiply<false>)[count](tile, half);
-      tile.x += kTileRows * kScaleBlock;
-      tile.scale += kTileRows;
-      tile.total += kTileRows * kPanelRows;
+      tile.x = block.x + done * kScaleBlock;
+      tile.scale = block.scale + done;
+      tile.total = block.total + done * kPanelRows;
+      kMultiply[std::min<int64_t>(kTileRows, rows - done)](tile, half);
+      if (tile.next + kFetched < end) tile.next += kFetched;
     }
   }
 }
@@ -181,7 +180,7 @@ class Panels {
         const int64_t columns = std::min(kScaleBlock, w_.cols - b * kScaleBlock);
         block_product({widened(p, b, columns), ceil_div(columns, 4) * 4, x, scale,
                        totals + p * count * kPanelRows, next(p, b)},
-                      count);
+                      count, kScaleBlock * kPanelRows * element_);
       }
     }
     return totals;
@@ -202,10 +201,11 @@ class Panels {
            block * kScaleBlock * element_ * kPanelRows;
   }
 
+  // What is read after a block; of a row-major matrix nothing in particular.
   const uint8_t* next(int64_t panel, int64_t block) const {
-    if (!in_panels()) return nullptr;
+    if (!in_panels()) return memory_.packed.as<uint8_t>();
     if (panel + 1 < panels_) return codes(panel + 1, block);
-    return block + 1 < w_.scale_cols() ? codes(0, block + 1) : nullptr;
+    return codes(0, std::min(block + 1, w_.scale_cols() - 1));
   }
 
   const float* widened(int64_t panel, int64_t block, int64_t columns) {
