@@ -8,8 +8,32 @@
 
 namespace fathom::avx2 {
 
+namespace {
+
+/// The upper halves, to nearest even, in the lower ones' place; NaN stays.
+__m256i rounded_bf16(__m256 x) {
+  const __m256i bits = _mm256_castps_si256(x);
+  const __m256i upper = _mm256_srli_epi32(bits, 16);
+  const __m256i half =
+      _mm256_add_epi32(_mm256_set1_epi32(0x7FFF), _mm256_and_si256(upper, _mm256_set1_epi32(1)));
+  const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, half), 16);
+  const __m256i quiet = _mm256_or_si256(upper, _mm256_set1_epi32(0x40));
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  return _mm256_blendv_epi8(rounded, quiet, nan);
+}
+
+}  // namespace
+
 void round_bf16(std::span<const float> x, uint16_t* out) {
-  for (size_t i = 0; i < x.size(); ++i) out[i] = f32_to_bf16(x[i]);
+  const auto size = static_cast<int64_t>(x.size());
+  int64_t i = 0;
+  for (; i + 16 <= size; i += 16) {
+    const __m256i packed = _mm256_packus_epi32(rounded_bf16(_mm256_loadu_ps(x.data() + i)),
+                                               rounded_bf16(_mm256_loadu_ps(x.data() + i + 8)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i),
+                        _mm256_permute4x64_epi64(packed, 0xD8));
+  }
+  for (; i < size; ++i) out[i] = f32_to_bf16(x[static_cast<size_t>(i)]);
 }
 
 void quantize_e4m3(std::span<const float> x, uint8_t* codes, float* scales) {

@@ -57,42 +57,50 @@ __m256 weight_scales(const uint8_t* block, int64_t lane) {
       _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + kInt8Codes + lane * 2)));
 }
 
-/// R rows against V vectors of 8 outputs at a time.
-template <int R, int V>
-void multiply(const Tile& tile) {
-  constexpr int64_t kLines = V * 32 / kLine;
+/// A group of 4 columns: S vectors of 8 outputs against R rows.
+template <int R, int S>
+inline __attribute__((always_inline)) void add_group(const uint8_t* weights, const Codes* x,
+                                                     int64_t group, Sums8 (*sum)[S]) {
   const __m256i flip = _mm256_set1_epi8(static_cast<char>(kInt8Offset));
   const __m256i ones = _mm256_set1_epi16(1);
+  __m256i w[S];
+#pragma GCC unroll 2
+  for (int s = 0; s < S; ++s) {
+    w[s] =
+        _mm256_xor_si256(flip, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights) + s));
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) {
+    const __m256i code = four_codes(x[r].code, group);
+    const __m256i magnitude = four_codes(x[r].magnitude, group);
+#pragma GCC unroll 2
+    for (int s = 0; s < S; ++s) {
+      const __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(w[s], code));
+      sum[r][s] += (Sums8)_mm256_madd_epi16(pairs, ones);
+    }
+  }
+}
+
+/// R rows against V vectors of 8 outputs at a time, S of them together.
+template <int R, int V, int S>
+void multiply(const Tile& tile) {
+  constexpr int64_t kLines = V * 32 / kLine;
   const uint8_t* next = tile.next;
   for (int64_t lane = 0; lane < kPanelRows; lane += V * 8) {
-    Sums8 sum[R][V] = {};
+    Sums8 sum[V / S][R][S] = {};
     const uint8_t* weights = tile.weights + lane * 4;
     for (int64_t g = 0; g < kGroups; ++g, weights += 4 * kPanelRows) {
 #pragma GCC unroll 4
       for (int64_t line = 0; line < kLines; ++line) _mm_prefetch(next + line * kLine, _MM_HINT_T0);
       next += kLines * kLine;
-      __m256i w[V];
 #pragma GCC unroll 8
-      for (int v = 0; v < V; ++v) {
-        w[v] = _mm256_xor_si256(flip,
-                                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights) + v));
-      }
-#pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) {
-        const __m256i code = four_codes(tile.x[r].code, g);
-        const __m256i magnitude = four_codes(tile.x[r].magnitude, g);
-#pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) {
-          const __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(w[v], code));
-          sum[r][v] += (Sums8)_mm256_madd_epi16(pairs, ones);
-        }
-      }
+      for (int v = 0; v < V / S; ++v) add_group<R, S>(weights + v * S * 32, tile.x, g, sum[v]);
     }
 #pragma GCC unroll 8
     for (int i = 0; i < R * V; ++i) {
       const int r = i / V, v = i % V;
       float* total = tile.total + r * kPanelRows + lane + v * 8;
-      const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps((__m256i)sum[r][v]),
+      const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps((__m256i)sum[v / S][r][v % S]),
                                           weight_scales(tile.weights, lane + v * 8));
       _mm256_store_ps(
           total, _mm256_fmadd_ps(scaled, _mm256_set1_ps(tile.scale[r]), _mm256_load_ps(total)));
@@ -102,8 +110,8 @@ void multiply(const Tile& tile) {
 
 /// All rows of a block, four at a time.
 void block_product(Tile tile, int64_t rows) {
-  static constexpr void (*kMultiply[])(const Tile&) = {nullptr, multiply<1, 8>, multiply<2, 2>,
-                                                       multiply<3, 2>, multiply<4, 2>};
+  static constexpr void (*kMultiply[])(const Tile&) = {
+      nullptr, multiply<1, 8, 1>, multiply<2, 2, 2>, multiply<3, 2, 2>, multiply<4, 2, 2>};
   for (int64_t tiles = ceil_div(rows, kTileRows); tiles > 0; --tiles) {
     const int64_t count = ceil_div(rows, tiles);
     kMultiply[count](tile);
@@ -195,15 +203,22 @@ Int8Scale quantize_int8(std::span<const float> x, int8_t* codes) {
     return {finite ? 0.0f : std::numeric_limits<float>::quiet_NaN(), 0};
   }
   const __m256 inverse = _mm256_set1_ps(127.0f / top);
-  int32_t sum = 0;
-  for (int i = 0; i < kParts; ++i) {
-    const __m256i code = _mm256_cvtps_epi32(_mm256_mul_ps(values[i], inverse));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), code);
-    for (int lane = 0; lane < 8; ++lane) {
-      codes[i * 8 + lane] = static_cast<int8_t>(lanes[lane]);
-      sum += lanes[lane];
+  __m256i sums = _mm256_setzero_si256();
+  const __m256i in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  for (int i = 0; i < kParts; i += 4) {
+    __m256i code[4];
+    for (int j = 0; j < 4; ++j) {
+      code[j] = _mm256_cvtps_epi32(_mm256_mul_ps(values[i + j], inverse));
+      sums = _mm256_add_epi32(sums, code[j]);
     }
+    const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(code[0], code[1]),
+                                             _mm256_packs_epi32(code[2], code[3]));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(codes + i * 8),
+                        _mm256_permutevar8x32_epi32(bytes, in_order));
   }
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), sums);
+  int32_t sum = 0;
+  for (const int32_t lane : lanes) sum += lane;
   return {top / 127.0f, -kInt8Offset * sum};
 }
 
