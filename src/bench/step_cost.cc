@@ -93,13 +93,16 @@ StepCost step_cost(const ModelConfig& c, std::span<const SequenceRows> sequences
   StepCost cost;
   const auto cache_element = static_cast<int64_t>(dtype_size(cache_dtype(numerics)));
   Counter counter(c, numerics, cost);
-  int64_t rows = 0, logit_rows = 0;
+  int64_t all_rows = 0, last_rows = 0, logit_rows = 0;
   for (const SequenceRows& s : sequences) {
-    rows += s.rows;
+    all_rows += s.rows;
+    last_rows += s.all_hidden ? s.rows : s.logit_rows;
     logit_rows += s.logit_rows;
   }
   for (int64_t layer = 0; layer < c.num_hidden_layers; ++layer) {
-    count_attention(c, sequences, rows, cache_element, counter);
+    count_attention(c, sequences, all_rows, cache_element, counter);
+    const int64_t rows = layer + 1 < c.num_hidden_layers ? all_rows : last_rows;
+    if (rows == 0) continue;
     if (!c.is_moe_layer(layer)) {
       counter.product(Op::kMlp, 3 * c.intermediate_size, c.hidden_size, rows);
       continue;

@@ -34,6 +34,7 @@ struct SequenceRows {
   int64_t start = 0;
   int64_t rows = 1;
   int64_t logit_rows = 1;
+  bool all_hidden = true;  // else the last layer's MLP takes the rows with logits alone
 };
 
 /// Weights count at their published sizes (FP8 with scales, head and router in BF16), or as the

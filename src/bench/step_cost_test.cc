@@ -47,6 +47,17 @@ TEST(StepCost, ExpertsAreReadAsOftenAsTold) {
   EXPECT_EQ(many - few, 58 * (3.0 * 2048 * 7168 * (1 + 4.0 / 16384)));
 }
 
+TEST(StepCost, TheLastLayersMlpTakesTheRowsThatAreWanted) {
+  const ModelConfig config = full_size();
+  const auto flops = [&](const SequenceRows& rows) {
+    return at(step_cost(config, {&rows, 1}, 0, Numerics::kNative), Op::kExperts).flops;
+  };
+  const double row = flops({0, 1, 1}) / 58;
+  EXPECT_DOUBLE_EQ(flops({0, 100, 1, true}), 58 * 100 * row);
+  EXPECT_DOUBLE_EQ(flops({0, 100, 1, false}), (57 * 100 + 1) * row);
+  EXPECT_DOUBLE_EQ(flops({0, 100, 0, false}), 57 * 100 * row);
+}
+
 TEST(StepCost, RoofTakesTheLargerSideOfEachOperation) {
   StepCost cost;
   cost.ops[0] = {100, 10};

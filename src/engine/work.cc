@@ -16,7 +16,7 @@ Batch::Batch(std::span<const Work> work) {
     }
     auto& pointers = pages_.emplace_back();
     for (const cache::PageRef& page : sequence.pages) pointers.push_back(page.data());
-    steps.push_back({mine, sequence.computed, pointers, logit_rows});
+    steps.push_back({mine, sequence.computed, pointers, logit_rows, sequence.drafts_allowed});
   }
 }
 

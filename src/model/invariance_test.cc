@@ -158,6 +158,43 @@ TEST_P(Invariance, PassesInPieces) {
   EXPECT_GT(at, 2u);
 }
 
+/// Rows of the last layer in the passes seen.
+struct LastLayer : ForwardObserver {
+  explicit LastLayer(int64_t layers) : layer(layers - 1) {}
+  void on_hidden(int64_t at, Mat<const float> hidden) override {
+    if (at == layer) rows += hidden.rows;
+  }
+  int64_t layer, rows = 0;
+};
+
+// The last layer computes what is wanted of it, and that is the same as ever.
+TEST_P(Invariance, HiddenStatesThatNobodyWants) {
+  Transformer model = open(GetParam(), 2);
+  const auto tokens = random_tokens(9, 100), other = random_tokens(10, 30);
+  const std::vector<float> whole = run_alone(model, tokens, tokens.size());
+  const std::vector<float> whole_other = run_alone(model, other, other.size());
+  LastLayer last(model.config().num_hidden_layers);
+  model.set_observer(&last);
+  SequencePages pages(model), other_pages(model);
+  const StepSequence first{std::span(tokens).first(60), 0, pages.reserve(60), 0, false};
+  EXPECT_EQ(model.forward({&first, 1}).logits.rows, 0);
+  EXPECT_EQ(last.rows, 0);
+
+  const StepSequence batch[] = {{std::span(tokens).subspan(60), 60, pages.reserve(100), 3, false},
+                                {other, 0, other_pages.reserve(30), 2, true}};
+  const StepOutput output = model.forward(batch);
+  EXPECT_EQ(last.rows, 3 + 30);
+  const std::vector<float> logits = copy(output.logits);
+  EXPECT_TRUE(same_bits(std::span(logits).first(3 * kVocab), std::span(whole).last(3 * kVocab)));
+  EXPECT_TRUE(
+      same_bits(std::span(logits).last(2 * kVocab), std::span(whole_other).last(2 * kVocab)));
+
+  // Of the other sequence hidden states too.
+  const std::vector<float> hidden = copy(output.hidden.rows_from(40, 30));
+  const StepSequence alone{other, 0, other_pages.reserve(30), 0};
+  EXPECT_TRUE(same_bits(hidden, copy(model.forward({&alone, 1}).hidden)));
+}
+
 // Steps while the weights are on their way from the mapping into panels, and after.
 TEST_P(Invariance, MovingWeights) {
   const auto tokens = random_tokens(4, 90);

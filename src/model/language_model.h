@@ -26,6 +26,9 @@ struct StepSequence {
   std::span<std::byte* const> pages;
   /// Logits are wanted for the last this many of the new tokens.
   int64_t logit_rows = 1;
+  /// Hidden states are wanted for all new tokens, not only for those with logits: the last layer
+  /// then computes all of them. Without drafts nobody needs them.
+  bool all_hidden = true;
 };
 
 /// One sequence's share of a drafting pass of the MTP layer. Row i combines the main model's output
@@ -41,9 +44,9 @@ struct DraftSequence {
 /// Where a pass leaves its results. Memory is the model's and stays valid until its next pass.
 struct StepOutput {
   Mat<const float> logits;  // [sum of logit_rows, vocab_size], in order of the sequences
-  Mat<const float>
-      hidden;  // [sum of tokens, hidden_size], after the final norm (of the MTP block's
-               // shared_head.norm for a draft): what MTP takes at the next depth
+  Mat<const float> hidden;  // [sum of tokens, hidden_size], after the final norm (of the MTP
+                            // block's shared_head.norm for a draft): what MTP takes at the next
+                            // depth. Rows that were not wanted hold nothing of use.
 };
 
 /// A model that computes. The bits of a row of logits depend on the tokens before it alone: not on

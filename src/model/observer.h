@@ -9,7 +9,8 @@
 namespace fathom {
 
 /// Called during a pass, in order, with views that are valid during the call. Layer -1 is the
-/// embedding; layers from num_hidden_layers up are MTP layers.
+/// embedding; layers from num_hidden_layers up are MTP layers. The last of the others has the rows
+/// whose hidden states or logits are wanted.
 class ForwardObserver {
  public:
   virtual ~ForwardObserver() = default;

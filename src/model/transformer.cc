@@ -92,6 +92,23 @@ struct Transformer::State {
     if (observer) observer->on_hidden(layer, x);
   }
 
+  // The same for some rows: of the last layer nothing else is used of the others than its cache.
+  void transform_rows(const LayerWeights& w, int64_t layer, std::span<const int64_t> rows,
+                      Mat<float> x, Mat<float> normed) {
+    if (std::ssize(rows) == x.rows) return transform(w, layer, x, normed);
+    if (rows.empty()) return;
+    const Mat<float> some = some_x_.get(std::ssize(rows), x.cols);
+    const Mat<float> some_normed = some_normed_.get(some.rows, x.cols);
+    for (int64_t i = 0; i < some.rows; ++i) {
+      std::copy_n(x.row(rows[static_cast<size_t>(i)]), x.cols, some.row(i));
+      std::copy_n(normed.row(rows[static_cast<size_t>(i)]), x.cols, some_normed.row(i));
+    }
+    transform(w, layer, some, some_normed);
+    for (int64_t i = 0; i < some.rows; ++i) {
+      std::copy_n(some.row(i), x.cols, x.row(rows[static_cast<size_t>(i)]));
+    }
+  }
+
   void check(int32_t token, int64_t start, size_t count) const {
     if (token < 0 || token >= config.vocab_size) {
       fail(ErrorKind::kBadInput, "token id {}: expected 0 to {}", token, config.vocab_size - 1);
@@ -143,7 +160,8 @@ struct Transformer::State {
     std::vector<StepSequence> batch;
     PlacedRows rows;
     Scratch stream_memory, normed_memory;
-    Mat<float> x, normed;  // the residual stream; what the next MLP takes
+    Mat<float> x, normed;         // the residual stream; what the next MLP takes
+    std::vector<int64_t> wanted;  // rows of which the last layer's output is
     size_t halves = 0;
   };
 
@@ -156,8 +174,11 @@ struct Transformer::State {
     u.x = u.stream_memory.get(std::ssize(u.rows.places), config.hidden_size);
     u.normed = u.normed_memory.get(u.x.rows, u.x.cols);
     u.halves = 0;
+    u.wanted.clear();
     int64_t row = 0;
     for (const StepSequence& s : batch) {
+      const int64_t end = row + std::ssize(s.tokens);
+      for (int64_t r = s.all_hidden ? row : end - s.logit_rows; r < end; ++r) u.wanted.push_back(r);
       for (int32_t token : s.tokens) read_row(weights.embed, token, u.x.row(row++));
     }
     if (observer) observer->on_hidden(-1, u.x);
@@ -166,10 +187,17 @@ struct Transformer::State {
   // A layer's attention, then its MLP; after the last one the head.
   std::optional<StepOutput> advance(Underway& u) {
     pass.go_on_with(u.rows);
-    const size_t layer = u.halves / 2;
-    if (layer < weights.layers.size()) {
-      const auto half = u.halves++ % 2 == 0 ? &State::attend : &State::transform;
-      (this->*half)(weights.layers[layer], static_cast<int64_t>(layer), u.x, u.normed);
+    const size_t layer = u.halves / 2, layers = weights.layers.size();
+    if (layer < layers) {
+      const LayerWeights& w = weights.layers[layer];
+      const auto number = static_cast<int64_t>(layer);
+      if (u.halves++ % 2 == 0) {
+        attend(w, number, u.x, u.normed);
+      } else if (layer + 1 < layers) {
+        transform(w, number, u.x, u.normed);
+      } else {
+        transform_rows(w, number, u.wanted, u.x, u.normed);
+      }
       return std::nullopt;
     }
     pass.rms_norm(u.x, weights.final_norm, u.x);
@@ -236,7 +264,7 @@ struct Transformer::State {
 
  private:
   PlacedRows draft_rows_;
-  Scratch draft_x_, draft_normed_, joined_, out_, head_rows_, logits_;
+  Scratch draft_x_, draft_normed_, joined_, out_, some_x_, some_normed_, head_rows_, logits_;
   ActivationBuffer head_in_, mlp_in_;
 };
 
@@ -246,7 +274,7 @@ Transformer::~Transformer() = default;
 
 const ModelConfig& Transformer::config() const { return state_->config; }
 std::string Transformer::fingerprint() const {
-  return fmt::format("{}-{}-{}-1", state_->weights_name, numerics_name(state_->pass.numerics()),
+  return fmt::format("{}-{}-{}-2", state_->weights_name, numerics_name(state_->pass.numerics()),
                      state_->pass.kernels().name);
 }
 size_t Transformer::page_bytes() const { return state_->pass.cache().page_bytes(); }
