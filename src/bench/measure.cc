@@ -59,7 +59,8 @@ class Steps {
     std::vector<StepSequence> batch;
     for (size_t i = 0; i < pages_.size(); ++i) {
       batch.push_back({std::span(ids).subspan(i * tokens, tokens), workload_.context,
-                       pages_[i].reserve(workload_.context + workload_.tokens), 1, false});
+                       pages_[i].reserve(workload_.context + workload_.tokens), 1,
+                       workload_.all_hidden});
     }
     const double start = now(Clock::kWall), cpu_start = now(Clock::kProcessor);
     model_.forward(batch);
@@ -70,8 +71,8 @@ class Steps {
   }
 
   StepCost cost(int64_t experts_read) const {
-    const std::vector<SequenceRows> rows(pages_.size(),
-                                         {workload_.context, workload_.tokens, 1, false});
+    const std::vector<SequenceRows> rows(
+        pages_.size(), {workload_.context, workload_.tokens, 1, workload_.all_hidden});
     return step_cost(model_.config(), rows, experts_read, model_.numerics());
   }
 

@@ -17,6 +17,7 @@ struct Workload {
   int64_t sequences = 1;
   int64_t tokens = 1;
   int64_t context = 0;
+  bool all_hidden = true;  ///< as StepSequence has it
 };
 
 struct Speed {

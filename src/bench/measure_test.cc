@@ -43,6 +43,14 @@ TEST_F(Measure, TimesAndCountsAreOfTheWorkload) {
   EXPECT_LT(speed.processor_share(2), 1.1);
 }
 
+TEST_F(Measure, TheLastLayerMayTakeFewerRows) {
+  Workload workload{"prefill", 1, 40, 0};
+  const auto flops = [&] { return measure(model_, ceilings_, workload, 0.01).cost.total().flops; };
+  const double all = flops();
+  workload.all_hidden = false;
+  EXPECT_LT(flops(), all);
+}
+
 TEST_F(Measure, CeilingsAreWithinReason) {
   const CeilingRates one = ceilings_.on_one_thread();
   EXPECT_GT(one.read_bytes, 1e8);

@@ -33,6 +33,7 @@ struct Options {
   bool json = false;
   bool profile = false;
   bool cpu_time = false;
+  bool last_rows = false;
   bool serve_sim = false;
   ServeSimCommand service;
   bool speculation = false;
@@ -46,7 +47,7 @@ std::vector<bench::Workload> workloads(const Options& options) {
     all.push_back({fmt::format("decode at {}", context), 1, 1, context});
   }
   for (int64_t tokens : options.prompts) {
-    all.push_back({fmt::format("prefill {}", tokens), 1, tokens, 0});
+    all.push_back({fmt::format("prefill {}", tokens), 1, tokens, 0, !options.last_rows});
   }
   for (int64_t sequences : options.batches) {
     all.push_back({fmt::format("decode, batch {}", sequences), sequences, 1, 0});
@@ -128,6 +129,9 @@ void add_bench(CLI::App& app) {
   command->add_flag("--profile", options->profile, "Time per operation as well");
   command->add_flag("--cpu-time", options->cpu_time,
                     "Measure in seconds of the one thread, for a machine with other work");
+  command->add_flag("--last-rows", options->last_rows,
+                    "Prompts as a server without drafts takes them in: the last layer's MLP for "
+                    "the row with logits alone");
   command->add_flag("--json", options->json, "Everything measured and counted, as JSON");
   add_serve_sim_options(*command, options->service, options->serve_sim);
   add_speculation_bench_options(*command, options->drafts, options->speculation);
