@@ -279,11 +279,11 @@ TEST_P(Ops, LinearCarriesNanAndInfinityWhereTheyBelong) {
 // Activations at both ends of a float's range, and of very different sizes within a block.
 TEST_P(Ops, LinearOfHugeAndTinyValues) {
   constexpr int64_t kRows = 8, kOut = 70, kIn = 260;
-  for (const float scale : {0x1p-140f, 0x1p-110f, 0x1p-60f, 0x1p60f, 0x1p100f}) {
+  for (const float scale : {0x1p-140f, 0x1p-110f, 0x1p-60f, 0x1p60f, 0x1p100f, 0x1p120f}) {
     for (DType dtype : {DType::kF8E4M3, DType::kBF16}) {
       Matrix matrix(dtype, kOut, kIn, 12);
       // So that no result leaves the range.
-      for (float& s : matrix.scales.span()) s = scale < 1 ? 0x1p20f : 0x1p-8f;
+      for (float& s : matrix.scales.span()) s = scale < 1 ? 0x1p20f : 0x1p-20f;
       std::vector<float> x(kRows * kIn);
       fill_normal(x, rng_);
       for (size_t i = 0; i < x.size(); ++i) x[i] *= scale * (i % 3 == 0 ? 0x1p-12f : 1.0f);
@@ -307,6 +307,27 @@ TEST_P(Ops, LinearOfHugeAndTinyValues) {
           ASSERT_NEAR(got[i], want[i], bound) << scale << " " << dtype_name(dtype) << " " << i;
         }
       }
+    }
+  }
+}
+
+// What a thread keeps from one product to the next shows in none of them.
+TEST_P(Ops, LinearAfterNanIsClean) {
+  constexpr int64_t kRows = 15, kOut = 70, kIn = 100;
+  for (DType dtype : {DType::kF8E4M3, DType::kBF16, DType::kF32}) {
+    std::vector<float> x(kRows * kIn), y(kRows * kOut);
+    fill_normal(x, rng_);
+    ActivationBuffer buffer;
+    Matrix bad(DType::kF32, kOut, kIn, 3);
+    for (int64_t i = 0; i < kOut * kIn; ++i) std::memcpy(&bad.bytes[i * 4], &kNan, 4);
+    for (int64_t width = kIn - 7; width < kIn; ++width) {
+      Activations in = buffer.prepare(set(), Numerics::kNative, {x.data(), kRows, kIn});
+      set().linear(in, bad.view, 0, kOut, {y.data(), kRows, kOut});
+      EXPECT_TRUE(std::isnan(y[0]));
+      const Matrix good(dtype, kOut, width, 4);
+      in = buffer.prepare(set(), Numerics::kNative, {x.data(), kRows, width});
+      set().linear(in, good.view, 0, kOut, {y.data(), kRows, kOut});
+      for (float value : y) ASSERT_TRUE(std::isfinite(value)) << dtype_name(dtype) << " " << width;
     }
   }
 }

@@ -62,15 +62,22 @@ struct Fp8 {
     for (int s = 0; s < S; ++s) {
       codes[s] = load_codes(*k, at + s * 32);
       move_even(*k, codes[s], first[s], second[s]);
-      if (kNan) first[s] = with_nan(first[s]), second[s] = with_nan(second[s]);
+      if constexpr (kNan) {
+        first[s] = with_nan(first[s]);
+        second[s] = with_nan(second[s]);
+      }
     }
     add<R>(first, x, sum);
-    if constexpr (R > 1) forget(x), forget(k);
+    if constexpr (R > 1) forget(x);
+    if constexpr (R > 1) forget(k);
     add<R>(second, x + 1, sum);
 #pragma GCC unroll 2
     for (int s = 0; s < S; ++s) {
       move_odd(*k, codes[s], first[s], second[s]);
-      if (kNan) first[s] = with_nan(first[s]), second[s] = with_nan(second[s]);
+      if constexpr (kNan) {
+        first[s] = with_nan(first[s]);
+        second[s] = with_nan(second[s]);
+      }
     }
     if constexpr (R > 1) forget(x);
     add<R>(first, x + 2, sum);

@@ -178,7 +178,7 @@ class Panels {
         const float of_weights = weight_scale(p, b);
         for (int64_t r = 0; r < count; ++r) scale[r] = of_row[r] * of_weights;
         const int64_t columns = std::min(kScaleBlock, w_.cols - b * kScaleBlock);
-        block_product({widened(p, b, columns), ceil_div(columns, 4) * 4, x, scale,
+        block_product({widened(p, b, columns), ceil_div(columns, group_) * group_, x, scale,
                        totals + p * count * kPanelRows, next(p, b)},
                       count, kScaleBlock * kPanelRows * element_);
       }
@@ -234,6 +234,7 @@ class Panels {
   const WeightView& w_;
   const Source source_;
   const int64_t element_ = static_cast<int64_t>(dtype_size(w_.dtype));
+  const int64_t group_ = 4 / element_;  // columns that a panel holds together
   const int64_t first_;
   const int64_t panels_;
   const int64_t row_bytes_;

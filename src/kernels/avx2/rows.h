@@ -15,9 +15,10 @@
 namespace fathom::avx2 {
 namespace {
 
-constexpr int kShift = 120;      // a moved code is the code times 2^-kShift
-constexpr int kCenter = 100;     // the exponent of a centered block's largest value
-constexpr int kMostPower = 240;  // by which a row is multiplied: what is left is a normal float
+constexpr int kShift = 120;   // a moved code is the code times 2^-kShift
+constexpr int kCenter = 100;  // the exponent of a centered block's largest value, unless the power
+constexpr int kLeastPower = kShift - 127;  // would leave these: what is left over is a normal
+constexpr int kMostPower = kShift + 126;   // float
 
 /// What a product's rows are read from.
 struct Source {
@@ -45,7 +46,8 @@ inline float power_of_two(int e) {
 /// and NaN none, for so is every sum.
 inline int centering_power(int32_t most) {
   const int exponent = most >> 23;
-  return exponent == 0xFF ? 0 : std::min(kCenter + 127 - exponent, kMostPower);
+  if (exponent == 0xFF) return 0;
+  return std::clamp(kCenter + 127 - exponent, kLeastPower, kMostPower);
 }
 
 inline int32_t max_lane(__m256i x) {
