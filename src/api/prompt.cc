@@ -149,6 +149,13 @@ std::vector<int32_t> PromptBuilder::encode(const std::string& text) {
 
 void PromptBuilder::remember(const Prompt& prompt, const std::vector<int32_t>& answer_ids) {
   if (prompt.text.empty() || answer_ids.empty()) return;
+  // Of a token that the text does not show, the text is not the whole conversation: where no token
+  // shows, it is that of the prompt alone, and everybody's next answer to it would begin behind
+  // this one.
+  const auto shows = [&](int32_t id) {
+    return !tokenizer_->is_special(id) && !tokenizer_->token_bytes(id).empty();
+  };
+  if (!std::ranges::all_of(answer_ids, shows)) return;
   std::vector<int32_t> ids = prompt.ids;
   ids.insert(ids.end(), answer_ids.begin(), answer_ids.end());
   memory_.remember(prompt.text + tokenizer_->decode(answer_ids, true), std::move(ids));

@@ -32,7 +32,8 @@ class PromptBuilder {
   Prompt chat(const ChatRequest& request);
   Prompt completion(const CompletionRequest& request) const;
 
-  /// Keeps the ids of an answer for the conversation's next request.
+  /// Keeps the ids of an answer for the conversation's next request. Not of one with ids that its
+  /// text does not show: special tokens, or none at all.
   void remember(const Prompt& prompt, const std::vector<int32_t>& answer_ids);
 
   const text::Tokenizer& tokenizer() const { return *tokenizer_; }
