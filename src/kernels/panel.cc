@@ -5,8 +5,10 @@
 namespace fathom {
 
 bool holds_nan(std::span<const std::byte> codes) {
-  unsigned most = 0;
-  for (const std::byte code : codes) most = std::max(most, std::to_integer<unsigned>(code) & 0x7Fu);
+  uint8_t most = 0;  // a byte, so that vectors hold as many as they can
+  for (const std::byte code : codes) {
+    most = std::max(most, static_cast<uint8_t>(std::to_integer<uint8_t>(code) & 0x7F));
+  }
   return most == 0x7F;
 }
 

@@ -33,6 +33,15 @@ constexpr size_t packed_bytes(int64_t rows, int64_t row_bytes) {
   return static_cast<size_t>(ceil_div(rows, kPanelRows)) * panel_bytes(row_bytes);
 }
 
+/// Some rows of a row-major matrix, to be written as a panel or a part of one along K.
+struct PackArgs {
+  const uint8_t* source;  ///< the first row's first byte
+  int64_t stride;         ///< bytes from row to row
+  int64_t rows;           ///< up to kPanelRows
+  int64_t row_bytes;      ///< bytes to take from each row
+  bool halves;            ///< regroup as FP8 asks
+};
+
 /// Whether any of these codes of E4M3 is a NaN.
 bool holds_nan(std::span<const std::byte> codes);
 

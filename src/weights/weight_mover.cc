@@ -74,6 +74,7 @@ void WeightMover::work() {
 
 WeightView WeightMover::pack(const ProductMatrix& matrix) {
   WeightView packed = matrix.from;
+  packed.finite = packed.dtype == DType::kF8E4M3;
   std::byte* to = region_.data() + used_;
   used_ += panels_bytes(matrix.from);
   const size_t panel = panel_bytes(packed.cols * static_cast<int64_t>(dtype_size(packed.dtype)));
@@ -81,12 +82,13 @@ WeightView WeightMover::pack(const ProductMatrix& matrix) {
     const MemoryFrom memory(plan_.nodes()[static_cast<size_t>(node)]);
     const auto [begin, end] = node_panels(plan_, node, packed.rows);
     for (int64_t p = begin; p < end && !stop_; ++p) {
-      kernels_.pack_panel(matrix.from, p, to + static_cast<size_t>(p) * panel);
+      std::byte* const out = to + static_cast<size_t>(p) * panel;
+      kernels_.pack_panel(matrix.from, p, out);
+      packed.finite = packed.finite && !holds_nan({out, panel});
     }
   }
   packed.data = to;
   packed.layout = WeightLayout::kPanels;
-  packed.finite = packed.dtype == DType::kF8E4M3 && !holds_nan({to, panels_bytes(packed)});
   return packed;
 }
 

@@ -92,13 +92,10 @@ struct Bf16 {
   template <int R, int S>
   static inline __attribute__((always_inline)) void step(const MoveConstants*, const uint8_t* at,
                                                          const float* x, __m256 (*sum)[S]) {
-    const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xFFFF0000u));
     __m256 first[S], second[S];
 #pragma GCC unroll 2
     for (int s = 0; s < S; ++s) {
-      const __m256i pairs = _mm256_load_si256(reinterpret_cast<const __m256i*>(at) + s);
-      first[s] = _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16));
-      second[s] = _mm256_castsi256_ps(_mm256_and_si256(pairs, upper));
+      widen_pairs(_mm256_load_si256(reinterpret_cast<const __m256i*>(at) + s), first[s], second[s]);
     }
     add<R>(first, x, sum);
     if constexpr (R > 1) forget(x);
@@ -198,7 +195,8 @@ void few_rows(const Activations& x, const WeightView& w, int64_t first, int64_t 
                         scale,   memory.totals, next < end ? next : weights};
       if (!fp8) {
         multiply_rows<Bf16>(block, rows);
-      } else if (!w.finite && has_nan(weights, groups * kGroup)) {
+      } else if (!w.finite && holds_nan(std::as_bytes(
+                                  std::span(weights, static_cast<size_t>(groups * kGroup))))) {
         multiply_rows<Fp8<true>>(block, rows);
       } else {
         multiply_rows<Fp8<false>>(block, rows);

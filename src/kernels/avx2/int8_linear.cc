@@ -35,10 +35,6 @@ void read_codes(const int8_t* from, Codes& to) {
   }
 }
 
-/// Sums of whole numbers. NOTES: of its own type: arrays of __m256i, whose elements are 64 bits to
-/// GCC 12, are written to memory at every step.
-using Sums8 = int32_t __attribute__((vector_size(32)));
-
 /// One block of a panel against some rows.
 struct Tile {
   const uint8_t* weights;

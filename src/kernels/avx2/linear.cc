@@ -37,7 +37,8 @@ float* place(float* block, int64_t column, int64_t row) {
 /// A panel's columns, up to kScaleBlock, as floats, in the order of read_block().
 void widen_fp8(const uint8_t* panel, int64_t columns, bool finite, float* out) {
   const int64_t groups = ceil_div(columns, 4);
-  const bool nan = !finite && has_nan(panel, groups * 4 * kPanelRows);
+  const auto bytes = std::as_bytes(std::span(panel, static_cast<size_t>(groups * 4 * kPanelRows)));
+  const bool nan = !finite && holds_nan(bytes);
   const MoveConstants k;
   for (int64_t g = 0; g < groups; ++g) {
     for (int64_t row = 0; row < kPanelRows; row += 8) {
@@ -52,14 +53,14 @@ void widen_fp8(const uint8_t* panel, int64_t columns, bool finite, float* out) {
   }
 }
 
-void widen_pairs(const uint8_t* panel, int64_t columns, float* out) {
-  const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xFFFF0000u));
+void widen_bf16_panel(const uint8_t* panel, int64_t columns, float* out) {
   for (int64_t p = 0; p < ceil_div(columns, 2); ++p) {
     for (int64_t row = 0; row < kPanelRows; row += 8) {
-      const __m256i w =
-          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(panel + p * 256 + row * 4));
-      _mm256_store_ps(place(out, p * 2, row), _mm256_castsi256_ps(_mm256_slli_epi32(w, 16)));
-      _mm256_store_ps(place(out, p * 2 + 1, row), _mm256_castsi256_ps(_mm256_and_si256(w, upper)));
+      __m256 even, odd;
+      widen_pairs(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(panel + p * 256 + row * 4)),
+                  even, odd);
+      _mm256_store_ps(place(out, p * 2, row), even);
+      _mm256_store_ps(place(out, p * 2 + 1, row), odd);
     }
   }
 }
@@ -224,7 +225,7 @@ class Panels {
     if (w_.dtype == DType::kF8E4M3) {
       widen_fp8(from, columns, w_.finite, out);
     } else if (w_.dtype == DType::kBF16) {
-      widen_pairs(from, columns, out);
+      widen_bf16_panel(from, columns, out);
     } else {
       copy_floats(from, columns, out);
     }

@@ -12,14 +12,6 @@
 namespace fathom::avx2 {
 namespace {
 
-struct PackArgs {
-  const uint8_t* source;  // the first row's first byte
-  int64_t stride;         // bytes from row to row
-  int64_t rows;           // up to 64
-  int64_t row_bytes;      // bytes to take from each row
-  bool halves;            // regroup as FP8 asks
-};
-
 // Writes ceil(row_bytes / 4) groups of 256 bytes. Reads nothing past a row's bytes.
 void pack(const PackArgs& args, uint8_t* panel) {
   const __m128i regroup = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);

@@ -1,9 +1,11 @@
 #include "kernels/peaks.h"
 
-#include <immintrin.h>
+#include "kernels/avx2/vectors.h"
 
 namespace fathom {
 namespace {
+
+using avx2::Sums8;
 
 constexpr int kChains = 12;  // 2 a cycle at a latency of 4 or 5, within 16 registers
 
@@ -23,9 +25,6 @@ float f32_loop(int64_t rounds) {
   for (float lane : lanes) total += lane;
   return total;
 }
-
-// A sum of its own type: see int8_linear.cc.
-using Sums8 = int32_t __attribute__((vector_size(32)));
 
 float int8_loop(int64_t rounds) {
   volatile int32_t small = 0x00010001;

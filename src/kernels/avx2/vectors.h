@@ -124,18 +124,16 @@ inline __m256 with_nan(__m256 column) {
       _mm256_or_si256(bits, _mm256_and_si256(nan, _mm256_set1_epi32(0x7FC00000))));
 }
 
-/// Whether any of so many codes, a multiple of 64, is a NaN.
-inline bool has_nan(const uint8_t* codes, int64_t count) {
-  __m256i most[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
-  for (int64_t i = 0; i < count; i += 64) {
-    for (int64_t j = 0; j < 2; ++j) {
-      const __m256i c = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + i + j * 32));
-      most[j] = _mm256_max_epu8(most[j], _mm256_add_epi8(c, c));  // without the sign
-    }
-  }
-  const __m256i nan = _mm256_cmpeq_epi8(_mm256_max_epu8(most[0], most[1]), _mm256_set1_epi8(-2));
-  return !_mm256_testz_si256(nan, nan);
+/// 8 pairs of BF16 as floats: the even ones, then the odd ones.
+inline __attribute__((always_inline)) void widen_pairs(__m256i pairs, __m256& even, __m256& odd) {
+  even = _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16));
+  odd = _mm256_castsi256_ps(
+      _mm256_and_si256(pairs, _mm256_set1_epi32(static_cast<int>(0xFFFF0000u))));
 }
+
+/// Sums of whole numbers. NOTES: of its own type: arrays of __m256i, whose elements are 64 bits to
+/// GCC 12, are written to memory at every step.
+using Sums8 = int32_t __attribute__((vector_size(32)));
 
 }  // namespace
 }  // namespace fathom::avx2

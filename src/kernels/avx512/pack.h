@@ -2,20 +2,13 @@
 #pragma once
 
 #include "kernels/avx512/vectors.h"
+#include "kernels/panel.h"
 
 namespace fathom::avx512 {
 namespace {
 
 // Rows lie apart, so the hardware fetches late: ask for four lines ahead along each.
 constexpr int64_t kPrefetch = 256;
-
-struct PackArgs {
-  const uint8_t* source;  // the first row's first byte
-  int64_t stride;         // bytes from row to row
-  int64_t rows;           // up to 64
-  int64_t row_bytes;      // bytes to take from each row
-  bool halves;            // regroup as FP8 asks
-};
 
 /// Writes ceil(row_bytes / 4) groups of 256 bytes. Reads nothing past a row's bytes.
 inline void pack(const PackArgs& args, uint8_t* panel) {
