@@ -1,5 +1,5 @@
-// Products of every set against their definition in ref: odd sizes, partial blocks, NaN and infinity,
-// memory that ends where the operands end. Bounds come from the formats' epsilons.
+// Products of every set against their definition in ref: odd sizes, partial blocks, NaN and
+// infinity, memory that ends where the operands end. Bounds come from the formats' epsilons.
 #include <gtest/gtest.h>
 
 #include <cmath>
