@@ -91,8 +91,8 @@ struct Kernels {
   void (*linear)(const Activations& x, const WeightView& w, int64_t first, int64_t last,
                  Mat<float> y);
 
-  /// Writes rows 64 * panel and on of a row-major matrix in the layout of kernels/panel.h,
-  /// panel_bytes() of it. The same bytes from every set.
+  /// Writes rows 64 * panel and on of a row-major matrix in this set's layout (kernels/panel.h),
+  /// panel_bytes() of it.
   void (*pack_panel)(const WeightView& w, int64_t panel, std::byte* out);
 
   /// y = x / sqrt(mean(x^2) + eps) * weight.

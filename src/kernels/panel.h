@@ -2,9 +2,11 @@
 //
 // A matrix [rows, cols] is cut into panels of 64 rows. A panel holds, for each group of 4 bytes
 // along the row (4 columns of FP8, 2 of BF16, 1 of F32), that group of all its 64 rows: 256
-// bytes. Rows past the last and bytes past the row's end are zero. In FP8 each 16 bytes (4 rows)
-// are regrouped as the rows' first halves, then their second halves, so that one interleave widens
-// them to pairs of BF16.
+// bytes. Rows past the last and bytes past the row's end are zero.
+//
+// In what order is each set's own, which reads what it packed. Ref and avx512 keep a group's rows
+// together, in FP8 each 16 bytes (4 rows) regrouped as the rows' first halves, then their second
+// halves, so that one interleave widens them to pairs of BF16; avx2 has strips (avx2/pack.h).
 #pragma once
 
 #include <cstddef>
@@ -39,7 +41,7 @@ struct PackArgs {
   int64_t stride;         ///< bytes from row to row
   int64_t rows;           ///< up to kPanelRows
   int64_t row_bytes;      ///< bytes to take from each row
-  bool halves;            ///< regroup as FP8 asks
+  bool halves = false;    ///< regroup as said of FP8
 };
 
 /// Whether any of these codes of E4M3 is a NaN.

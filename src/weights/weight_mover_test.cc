@@ -18,12 +18,12 @@ ModelWeights load() {
   return ModelWeights::load(Checkpoint::open(FATHOM_SOURCE_DIR "/tests/golden/model/v3-tiny-fp8"));
 }
 
-// The panels' bytes as ref writes them from the mapped matrix.
+// The panels' bytes as the set writes them from the mapped matrix.
 std::vector<std::byte> packed(const WeightView& w) {
   const int64_t row_bytes = w.cols * static_cast<int64_t>(dtype_size(w.dtype));
   std::vector<std::byte> bytes(packed_bytes(w.rows, row_bytes));
   for (int64_t p = 0; p < ceil_div(w.rows, kPanelRows); ++p) {
-    ref_kernels().pack_panel(w, p, bytes.data() + static_cast<size_t>(p) * panel_bytes(row_bytes));
+    kernels().pack_panel(w, p, bytes.data() + static_cast<size_t>(p) * panel_bytes(row_bytes));
   }
   return bytes;
 }

@@ -20,6 +20,7 @@ constexpr int kTileRows = 4;
 constexpr int64_t kRowsAtOnce = 48;  // whose totals of four panels stay in the second cache
 constexpr int64_t kGroups = kScaleBlock / 4;
 constexpr int64_t kLine = 64;
+constexpr int64_t kPart = kInt8Codes / kStreamedPanels;
 
 /// A row's codes of a block and their magnitudes.
 struct Codes {
@@ -41,7 +42,8 @@ struct Tile {
   const Codes* x;
   const float* scale;   // of each row
   float* total;         // [rows][64]
-  const uint8_t* next;  // the block that follows
+  const uint8_t* next;  // four parts of what follows, kPart bytes each
+  int64_t apart;        // from one to the next
 };
 
 __m256i four_codes(const int8_t* codes, int64_t group) {
@@ -81,14 +83,14 @@ inline __attribute__((always_inline)) void add_group(const uint8_t* weights, con
 template <int R, int V, int S>
 void multiply(const Tile& tile) {
   constexpr int64_t kLines = V * 32 / kLine;
-  const uint8_t* next = tile.next;
   for (int64_t lane = 0; lane < kPanelRows; lane += V * 8) {
+    const uint8_t* next = tile.next + lane * 4 / kLine * tile.apart;
     Sums8 sum[V / S][R][S] = {};
     const uint8_t* weights = tile.weights + lane * 4;
     for (int64_t g = 0; g < kGroups; ++g, weights += 4 * kPanelRows) {
 #pragma GCC unroll 4
-      for (int64_t line = 0; line < kLines; ++line) _mm_prefetch(next + line * kLine, _MM_HINT_T0);
-      next += kLines * kLine;
+      for (int64_t i = 0; i < kLines; ++i) _mm_prefetch(next + i * tile.apart, _MM_HINT_T0);
+      next += kLine;
 #pragma GCC unroll 8
       for (int v = 0; v < V / S; ++v) add_group<R, S>(weights + v * S * 32, tile.x, g, sum[v]);
     }
@@ -116,6 +118,7 @@ void block_product(Tile tile, int64_t rows) {
     tile.scale += count;
     tile.total += count * kPanelRows;
     tile.next = tile.weights;  // what follows is on its way
+    tile.apart = kPart;
   }
 }
 
@@ -144,9 +147,16 @@ const float* multiply_panels(const Activations& x, int64_t row, int64_t count,
       return weights + (p * blocks + block) * kInt8Block;
     };
     for (int64_t p = 0; p < panels; ++p) {
-      const bool last = p + 1 == panels;
-      const uint8_t* next = place(last ? 0 : p + 1, last ? std::min(b + 1, blocks - 1) : b);
-      block_product({place(p, b), memory.x, scale, totals + p * count * kPanelRows, next}, count);
+      Tile tile{place(p, b), memory.x, scale, totals + p * count * kPanelRows, nullptr, kPart};
+      if (count == 1) {
+        // Bound by the memory, which gives four streams more than one.
+        tile.next = place(0, b + 1) + p * kPart;
+        tile.apart = blocks * kInt8Block;
+      } else {
+        const bool last = p + 1 == panels;
+        tile.next = place(last ? 0 : p + 1, last ? std::min(b + 1, blocks - 1) : b);
+      }
+      block_product(tile, count);
     }
   }
   return totals;

@@ -34,15 +34,19 @@ float* place(float* block, int64_t column, int64_t row) {
   return block + row / kHalf * kHalfFloats + column * kHalf + row % kHalf;
 }
 
+/// A group of 8 rows.
+const uint8_t* eight_rows(const Strips& strips, int64_t group, int64_t row) {
+  return strips.at(row / kStripRows, group) + row % kStripRows * 4;
+}
+
 /// A panel's columns, up to kScaleBlock, as floats, in the order of read_block().
-void widen_fp8(const uint8_t* panel, int64_t columns, bool finite, float* out) {
+void widen_fp8(const Strips& strips, int64_t columns, bool finite, float* out) {
   const int64_t groups = ceil_div(columns, 4);
-  const auto bytes = std::as_bytes(std::span(panel, static_cast<size_t>(groups * 4 * kPanelRows)));
-  const bool nan = !finite && holds_nan(bytes);
+  const bool nan = !finite && holds_nan(strips, groups);
   const MoveConstants k;
   for (int64_t g = 0; g < groups; ++g) {
     for (int64_t row = 0; row < kPanelRows; row += 8) {
-      const __m256i codes = load_codes(k, panel + g * 256 + row * 4);
+      const uint8_t* codes = eight_rows(strips, g, row);
       __m256 column[4];
       move_even(k, codes, column[0], column[1]);
       move_odd(k, codes, column[2], column[3]);
@@ -53,26 +57,48 @@ void widen_fp8(const uint8_t* panel, int64_t columns, bool finite, float* out) {
   }
 }
 
-void widen_bf16_panel(const uint8_t* panel, int64_t columns, float* out) {
+void widen_bf16_panel(const Strips& strips, int64_t columns, float* out) {
   for (int64_t p = 0; p < ceil_div(columns, 2); ++p) {
     for (int64_t row = 0; row < kPanelRows; row += 8) {
       __m256 even, odd;
-      widen_pairs(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(panel + p * 256 + row * 4)),
-                  even, odd);
+      widen_pairs(load_bytes(eight_rows(strips, p, row)), even, odd);
       _mm256_store_ps(place(out, p * 2, row), even);
       _mm256_store_ps(place(out, p * 2 + 1, row), odd);
     }
   }
 }
 
-void copy_floats(const uint8_t* panel, int64_t columns, float* out) {
+void copy_floats(const Strips& strips, int64_t columns, float* out) {
   for (int64_t k = 0; k < columns; ++k) {
     for (int64_t row = 0; row < kPanelRows; row += 8) {
-      const auto* from = reinterpret_cast<const float*>(panel) + k * kPanelRows + row;
-      _mm256_store_ps(place(out, k, row), _mm256_loadu_ps(from));
+      const __m256i bits = load_bytes(eight_rows(strips, k, row));
+      _mm256_store_ps(place(out, k, row), _mm256_castsi256_ps(bits));
     }
   }
 }
+
+/// What is widened after a block, taken in parts of which each tile asks for one.
+class Ahead {
+ public:
+  static constexpr int64_t kPart = 16 * 64;  // bytes: a line for every kUnroll columns
+
+  Ahead() = default;
+  Ahead(const Strips& strips, int64_t element)
+      : strips_(strips), parts_(kScaleBlock * element / 4 * kGroup / kPart) {}
+
+  const uint8_t* next() {
+    if (taken_ == kStrips * parts_) return strips_.first;
+    const uint8_t* at = strips_.at(taken_ % kStrips, 0) + taken_ / kStrips * kPart;
+    ++taken_;
+    return at;
+  }
+
+ private:
+  Strips strips_{};
+  int64_t parts_ = 0;  // of a strip
+  int64_t taken_ = 0;
+};
+static_assert(Ahead::kPart == kScaleBlock / kUnroll * 64);
 
 /// One block of a panel, widened, against some rows of x.
 struct Tile {
@@ -81,7 +107,7 @@ struct Tile {
   const float* x;       // [rows][kScaleBlock]
   const float* scale;   // of each row
   float* total;         // [rows][64]
-  const uint8_t* next;  // weights that will be widened soon
+  const uint8_t* next;  // a part of the weights that will be widened soon
 };
 
 template <int R>
@@ -97,9 +123,6 @@ inline __attribute__((always_inline)) void add_column(const float* w, const floa
     for (int r = 0; r < R; ++r) sum[r][v] = _mm256_fmadd_ps(weight, value[r], sum[r][v]);
   }
 }
-
-/// Bytes that a tile asks for early: a line for every kUnroll columns.
-constexpr int64_t kFetched = kScaleBlock / kUnroll * 64;
 
 /// R rows against a half of the panel's outputs.
 template <int R>
@@ -127,20 +150,19 @@ void multiply(const Tile& tile, int64_t half) {
   }
 }
 
-/// All rows against one widened block. Of what comes next, `ahead` bytes, each tile asks for a
-/// part: all of it in the first would wait for the memory.
-void block_product(const Tile& block, int64_t rows, int64_t ahead) {
+/// All rows against one widened block. Of what comes next each tile asks for a part: all of it in
+/// the first would wait for the memory.
+void block_product(const Tile& block, int64_t rows, Ahead ahead) {
   static constexpr void (*kMultiply[])(const Tile&, int64_t) = {nullptr, multiply<1>, multiply<2>,
                                                                 multiply<3>};
-  const uint8_t* end = block.next + ahead;
   Tile tile = block;
   for (int64_t half = 0; half < 2; ++half) {
     for (int64_t done = 0; done < rows; done += kTileRows) {
       tile.x = block.x + done * kScaleBlock;
       tile.scale = block.scale + done;
       tile.total = block.total + done * kPanelRows;
+      tile.next = ahead.next();
       kMultiply[std::min<int64_t>(kTileRows, rows - done)](tile, half);
-      if (tile.next + kFetched < end) tile.next += kFetched;
     }
   }
 }
@@ -180,8 +202,8 @@ class Panels {
         for (int64_t r = 0; r < count; ++r) scale[r] = of_row[r] * of_weights;
         const int64_t columns = std::min(kScaleBlock, w_.cols - b * kScaleBlock);
         block_product({widened(p, b, columns), ceil_div(columns, group_) * group_, x, scale,
-                       totals + p * count * kPanelRows, next(p, b)},
-                      count, kScaleBlock * kPanelRows * element_);
+                       totals + p * count * kPanelRows, nullptr},
+                      count, {next(p, b), element_});
       }
     }
     return totals;
@@ -196,31 +218,30 @@ class Panels {
   }
 
   // Of a matrix in panels.
-  const uint8_t* codes(int64_t panel, int64_t block) const {
-    return static_cast<const uint8_t*>(w_.data) +
-           static_cast<size_t>(first_ / kPanelRows + panel) * panel_bytes(row_bytes_) +
-           block * kScaleBlock * element_ * kPanelRows;
+  Strips codes(int64_t panel, int64_t block) const {
+    const auto* data = static_cast<const uint8_t*>(w_.data) +
+                       static_cast<size_t>(first_ / kPanelRows + panel) * panel_bytes(row_bytes_);
+    return Strips{data, strip_bytes(row_bytes_)}.from(block * kScaleBlock / group_);
   }
 
   // What is read after a block; of a row-major matrix nothing in particular.
-  const uint8_t* next(int64_t panel, int64_t block) const {
-    if (!in_panels()) return memory_.packed.as<uint8_t>();
+  Strips next(int64_t panel, int64_t block) const {
+    if (!in_panels()) return {memory_.packed.as<uint8_t>(), 0};
     if (panel + 1 < panels_) return codes(panel + 1, block);
     return codes(0, std::min(block + 1, w_.scale_cols() - 1));
   }
 
+  Strips packed(int64_t panel, int64_t block, int64_t columns) {
+    const int64_t row = first_ + panel * kPanelRows, bytes = columns * element_;
+    const auto* from = static_cast<const uint8_t*>(w_.data) + row * row_bytes_;
+    pack({from + block * kScaleBlock * element_, row_bytes_, std::min(w_.rows - row, kPanelRows),
+          bytes},
+         memory_.packed.as<uint8_t>());
+    return {memory_.packed.as<uint8_t>(), strip_bytes(bytes)};
+  }
+
   const float* widened(int64_t panel, int64_t block, int64_t columns) {
-    const uint8_t* from = memory_.packed.as<uint8_t>();
-    if (in_panels()) {
-      from = codes(panel, block);
-    } else {
-      const int64_t row = first_ + panel * kPanelRows;
-      pack(
-          {static_cast<const uint8_t*>(w_.data) + row * row_bytes_ + block * kScaleBlock * element_,
-           row_bytes_, std::min(w_.rows - row, kPanelRows), columns * element_,
-           w_.dtype == DType::kF8E4M3},
-          memory_.packed.as<uint8_t>());
-    }
+    const Strips from = in_panels() ? codes(panel, block) : packed(panel, block, columns);
     float* out = memory_.widened.as<float>();
     if (w_.dtype == DType::kF8E4M3) {
       widen_fp8(from, columns, w_.finite, out);
@@ -277,7 +298,7 @@ void pack_panel(const WeightView& w, int64_t panel, std::byte* out) {
   const int64_t row_bytes = w.cols * static_cast<int64_t>(dtype_size(w.dtype));
   const int64_t first = panel * kPanelRows;
   pack({static_cast<const uint8_t*>(w.data) + first * row_bytes, row_bytes,
-        std::min(w.rows - first, kPanelRows), row_bytes, w.dtype == DType::kF8E4M3},
+        std::min(w.rows - first, kPanelRows), row_bytes},
        reinterpret_cast<uint8_t*>(out));
 }
 

@@ -85,34 +85,34 @@ inline __m256 widen_bf16(__m128i x) {
 
 /// What moving codes takes. NOTES: in memory, for the sums of a few rows need the registers.
 struct MoveConstants {
-  __m256i by_row = _mm256_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15,  //
-                                    0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15);
   __m256i keep = _mm256_set1_epi32(static_cast<int>(0x87F00000u));  // sign, exponent and mantissa
-  __m256i times16 = _mm256_set1_epi16(16);         // bytes of even places, in pairs
-  __m256i times4096 = _mm256_set1_epi32(1 << 12);  // words of even places, in pairs
+  __m256i times16 = _mm256_set1_epi16(16);                          // bytes of even places
+  __m256i over16 = _mm256_set1_epi16(1 << 12);  // in the upper half of a product
 };
 
-/// 32 codes of E4M3 of a panel, 8 rows x 4 columns: a row's four to each dword.
-inline __attribute__((always_inline)) __m256i load_codes(const MoveConstants& k,
-                                                         const uint8_t* at) {
-  return _mm256_shuffle_epi8(_mm256_load_si256(reinterpret_cast<const __m256i*>(at)), k.by_row);
+inline __attribute__((always_inline)) __m256i load_bytes(const uint8_t* at) {
+  return _mm256_load_si256(reinterpret_cast<const __m256i*>(at));
 }
 
-/// Columns 0 and 2 of load_codes() as floats: each code times 2^-120, but finite where it is a NaN.
-/// Shifts and multiplications by turns, for no pipe of the processor does both.
-inline __attribute__((always_inline)) void move_even(const MoveConstants& k, __m256i codes,
+/// Two words of moved codes in each dword, as floats: the lower ones, then the upper ones.
+inline __attribute__((always_inline)) void part(__m256i words, __m256i keep, __m256& lower,
+                                                __m256& upper) {
+  lower = _mm256_castsi256_ps(_mm256_and_si256(_mm256_slli_epi32(words, 16), keep));
+  upper = _mm256_castsi256_ps(_mm256_and_si256(words, keep));
+}
+
+/// Of 32 codes of E4M3 of a panel, 8 rows x 4 columns, columns 0 and 2 as floats: each code times
+/// 2^-120, but finite where it is a NaN. Multiplications move the codes, which the other pipes'
+/// shifts leave free, and take them from memory.
+inline __attribute__((always_inline)) void move_even(const MoveConstants& k, const uint8_t* at,
                                                      __m256& column0, __m256& column2) {
-  const __m256i words = _mm256_maddubs_epi16(k.times16, codes);
-  column0 = _mm256_castsi256_ps(_mm256_and_si256(_mm256_slli_epi32(words, 16), k.keep));
-  column2 = _mm256_castsi256_ps(_mm256_and_si256(words, k.keep));
+  part(_mm256_maddubs_epi16(k.times16, load_bytes(at)), k.keep, column0, column2);
 }
 
 /// Columns 1 and 3, the same.
-inline __attribute__((always_inline)) void move_odd(const MoveConstants& k, __m256i codes,
+inline __attribute__((always_inline)) void move_odd(const MoveConstants& k, const uint8_t* at,
                                                     __m256& column1, __m256& column3) {
-  const __m256i low = _mm256_madd_epi16(codes, k.times4096);
-  column1 = _mm256_castsi256_ps(_mm256_and_si256(low, k.keep));
-  column3 = _mm256_castsi256_ps(_mm256_and_si256(_mm256_srai_epi32(codes, 4), k.keep));
+  part(_mm256_mulhi_epi16(k.over16, load_bytes(at)), k.keep, column1, column3);
 }
 
 /// A moved column with NaN where its codes are.
