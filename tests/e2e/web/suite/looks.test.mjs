@@ -140,15 +140,25 @@ for (const language of ['en', 'zh']) {
       await questions(view).getByText('One two').waitFor();
       await answered(view);
 
-      await page.getByRole('button', { name: `${t('more')}: One`, exact: true }).press('Enter');
-      await page.getByRole('menuitem', { name: t('rename') }).waitFor();
+      const more = page.getByRole('button', { name: `${t('more')}: One`, exact: true });
+      const chosen = async (name) =>
+        eventually(async () =>
+          assert.equal(await page.evaluate(() => document.activeElement.textContent.trim()), name),
+        );
+      await more.press('Enter');
+      await chosen(t('rename'));
       await page.keyboard.press('ArrowUp');
-      await eventually(async () =>
-        assert.equal(
-          await page.evaluate(() => document.activeElement.textContent.trim()),
-          t('delete'),
-        ),
-      );
+      await chosen(t('delete'));
+      await page.keyboard.press('ArrowDown');
+      await chosen(t('rename'));
+      await page.keyboard.press('Escape');
+      await page.getByRole('menuitem').first().waitFor({ state: 'hidden' });
+      // A key that comes with the opening is not lost.
+      await more.evaluate((button) => {
+        button.click();
+        button.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowUp', bubbles: true }));
+      });
+      await chosen(t('delete'));
       await page.keyboard.press('Escape');
       await page.getByRole('menuitem').first().waitFor({ state: 'hidden' });
     },
