@@ -16,9 +16,6 @@
 namespace fathom::avx2 {
 namespace {
 
-/// Vectors of 8 outputs in a group of a strip.
-constexpr int kVectors = kStripRows / 8;
-
 /// Some blocks of columns of a panel, one after another.
 struct Blocks {
   int64_t count;
@@ -56,17 +53,18 @@ inline __attribute__((always_inline)) void forget(const T*& at) {
 
 /// Sums of R rows with a strip.
 template <int R>
-using Sums = __m256[R][kVectors];
+using Sums = __m256[R][kStripVectors];
 
 /// A column of a strip against R rows.
 template <int R>
-inline __attribute__((always_inline)) void add(const __m256 (&column)[kVectors], const float* x,
-                                               Sums<R>& sum) {
+inline __attribute__((always_inline)) void add(const __m256 (&column)[kStripVectors],
+                                               const float* x, Sums<R>& sum) {
 #pragma GCC unroll 4
   for (int r = 0; r < R; ++r) {
     const __m256 value = _mm256_broadcast_ss(x + r * kScaleBlock);
 #pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) sum[r][v] = _mm256_fmadd_ps(column[v], value, sum[r][v]);
+    for (int v = 0; v < kStripVectors; ++v)
+      sum[r][v] = _mm256_fmadd_ps(column[v], value, sum[r][v]);
   }
 }
 
@@ -76,9 +74,9 @@ inline __attribute__((always_inline)) void add_two(const uint8_t* at, int64_t st
                                                    Sums<R> (&sum)[N], Widen widen) {
 #pragma GCC unroll 4
   for (int n = 0; n < N; ++n) {
-    __m256 first[kVectors], second[kVectors];
+    __m256 first[kStripVectors], second[kStripVectors];
 #pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) widen(at + n * strip + v * 32, first[v], second[v]);
+    for (int v = 0; v < kStripVectors; ++v) widen(at + n * strip + v * 32, first[v], second[v]);
     add<R>(first, x, sum[n]);
     if constexpr (R > 1) forget(x);
     add<R>(second, x + 1, sum[n]);
@@ -155,10 +153,10 @@ void multiply(const Blocks& blocks) {
       for (int r = 0; r < R; ++r) {
         const __m256 scale = _mm256_set1_ps(block.scale[r]);
 #pragma GCC unroll 8
-        for (int v = 0; v < N * kVectors; ++v) {
+        for (int v = 0; v < N * kStripVectors; ++v) {
           float* total = block.total + r * kPanelRows + s * kStripRows + v * 8;
-          _mm256_store_ps(total, _mm256_fmadd_ps(sum[v / kVectors][r][v % kVectors], scale,
-                                                 _mm256_load_ps(total)));
+          _mm256_store_ps(total, _mm256_fmadd_ps(sum[v / kStripVectors][r][v % kStripVectors],
+                                                 scale, _mm256_load_ps(total)));
         }
       }
     }
@@ -192,7 +190,7 @@ void multiply_unknown(const Blocks& blocks, int64_t rows) {
   using Finite = Fp8<false>;
   for (int64_t b = 0; b < blocks.count; ++b) {
     const Blocks block = blocks.at(b, Finite::kGroups);
-    const bool nan = holds_nan(block.weights, ceil_div(block.columns, Finite::kColumns));
+    const bool nan = holds_nan(block.weights, kStrips, ceil_div(block.columns, Finite::kColumns));
     nan ? multiply_rows<Fp8<true>>(block, rows) : multiply_rows<Finite>(block, rows);
   }
 }

@@ -16,9 +16,9 @@ namespace fathom::avx2 {
 namespace {
 
 // NOTES: 3 x 4 sums, 3 broadcasts and a weight are the 16 registers; 12 chains cover a latency of 4
-// or 5 at 2 a cycle. A block is widened to two halves of 32 outputs: the one that a tile takes, 16
-// KB in a piece, stays in the first cache while all rows pass. (As lines of 64 outputs it would
-// have half of the cache's sets to lie in.)
+// or 5 at 2 a cycle. A block is widened half after half, 32 outputs: 16 KB in a piece, which stay
+// in the first cache while all rows pass. (As lines of 64 outputs they would have half of the
+// cache's sets to lie in.)
 constexpr int kTileRows = 3;
 constexpr int kTileVectors = 4;
 constexpr int64_t kUnroll = 8;  // columns
@@ -27,54 +27,48 @@ constexpr int64_t kRowsAtOnce =
 constexpr int64_t kPackChunk = 512;  // bytes of each row packed at a time from a row-major matrix
 
 constexpr int64_t kHalf = kTileVectors * 8;  // outputs
-constexpr int64_t kHalfFloats = kHalf * kScaleBlock;
 
-/// Where 8 outputs of a column lie in a widened block: [2][kScaleBlock][kHalf].
-float* place(float* block, int64_t column, int64_t row) {
-  return block + row / kHalf * kHalfFloats + column * kHalf + row % kHalf;
+/// Widens 32 outputs of a panel's columns, up to kScaleBlock, to [kScaleBlock][kHalf] floats:
+/// `widen` makes columns of 8 outputs out of each group.
+template <int kColumns, typename Widen>
+void widen_half(const Strips& half, int64_t columns, float* out, Widen widen) {
+  for (int64_t g = 0; g < ceil_div(columns, kColumns); ++g, out += kColumns * kHalf) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileVectors; ++v) {
+      __m256 column[kColumns];
+      widen(half.at(v / kStripVectors, g) + v % kStripVectors * 32, column);
+#pragma GCC unroll 4
+      for (int i = 0; i < kColumns; ++i) _mm256_store_ps(out + i * kHalf + v * 8, column[i]);
+    }
+  }
 }
 
-/// A group of 8 rows.
-const uint8_t* eight_rows(const Strips& strips, int64_t group, int64_t row) {
-  return strips.at(row / kStripRows, group) + row % kStripRows * 4;
-}
-
-/// A panel's columns, up to kScaleBlock, as floats, in the order of read_block().
-void widen_fp8(const Strips& strips, int64_t columns, bool finite, float* out) {
-  const int64_t groups = ceil_div(columns, 4);
-  const bool nan = !finite && holds_nan(strips, groups);
+/// In the order of read_block().
+void widen_fp8(const Strips& half, int64_t columns, bool finite, float* out) {
   const MoveConstants k;
-  for (int64_t g = 0; g < groups; ++g) {
-    for (int64_t row = 0; row < kPanelRows; row += 8) {
-      const uint8_t* codes = eight_rows(strips, g, row);
-      __m256 column[4];
-      move_even(k, codes, column[0], column[1]);
-      move_odd(k, codes, column[2], column[3]);
-      for (int64_t i = 0; i < 4; ++i) {
-        _mm256_store_ps(place(out, g * 4 + i, row), nan ? with_nan(column[i]) : column[i]);
-      }
-    }
+  const auto move = [&k](const uint8_t* codes, __m256* column) {
+    move_even(k, codes, column[0], column[1]);
+    move_odd(k, codes, column[2], column[3]);
+  };
+  if (finite || !holds_nan(half, kHalf / kStripRows, ceil_div(columns, 4))) {
+    return widen_half<4>(half, columns, out, move);
   }
+  widen_half<4>(half, columns, out, [&](const uint8_t* codes, __m256* column) {
+    move(codes, column);
+    for (int i = 0; i < 4; ++i) column[i] = with_nan(column[i]);
+  });
 }
 
-void widen_bf16_panel(const Strips& strips, int64_t columns, float* out) {
-  for (int64_t p = 0; p < ceil_div(columns, 2); ++p) {
-    for (int64_t row = 0; row < kPanelRows; row += 8) {
-      __m256 even, odd;
-      widen_pairs(load_bytes(eight_rows(strips, p, row)), even, odd);
-      _mm256_store_ps(place(out, p * 2, row), even);
-      _mm256_store_ps(place(out, p * 2 + 1, row), odd);
-    }
-  }
+void widen_bf16(const Strips& half, int64_t columns, float* out) {
+  widen_half<2>(half, columns, out, [](const uint8_t* pairs, __m256* column) {
+    widen_pairs(load_bytes(pairs), column[0], column[1]);
+  });
 }
 
-void copy_floats(const Strips& strips, int64_t columns, float* out) {
-  for (int64_t k = 0; k < columns; ++k) {
-    for (int64_t row = 0; row < kPanelRows; row += 8) {
-      const __m256i bits = load_bytes(eight_rows(strips, k, row));
-      _mm256_store_ps(place(out, k, row), _mm256_castsi256_ps(bits));
-    }
-  }
+void copy_floats(const Strips& half, int64_t columns, float* out) {
+  widen_half<1>(half, columns, out, [](const uint8_t* floats, __m256* column) {
+    column[0] = _mm256_castsi256_ps(load_bytes(floats));
+  });
 }
 
 /// What is widened after a block, taken in parts of which each tile asks for one.
@@ -100,13 +94,13 @@ class Ahead {
 };
 static_assert(Ahead::kPart == kScaleBlock / kUnroll * 64);
 
-/// One block of a panel, widened, against some rows of x.
+/// Half of a block of a panel, widened, against some rows of x.
 struct Tile {
-  const float* weights;  // as place() says
+  const float* weights;  // [kScaleBlock][kHalf]
   int64_t columns;
   const float* x;       // [rows][kScaleBlock]
   const float* scale;   // of each row
-  float* total;         // [rows][64]
+  float* total;         // [rows][64], from the half's first output
   const uint8_t* next;  // a part of the weights that will be widened soon
 };
 
@@ -124,12 +118,11 @@ inline __attribute__((always_inline)) void add_column(const float* w, const floa
   }
 }
 
-/// R rows against a half of the panel's outputs.
 template <int R>
-void multiply(const Tile& tile, int64_t half) {
+void multiply(const Tile& tile) {
   __m256 sum[R][kTileVectors] = {};
   const float* x = tile.x;
-  const float* w = tile.weights + half * kHalfFloats;
+  const float* w = tile.weights;
   int64_t k = 0;
   for (; k + kUnroll <= tile.columns; k += kUnroll) {
     _mm_prefetch(tile.next + k / kUnroll * 64, _MM_HINT_T0);
@@ -144,33 +137,31 @@ void multiply(const Tile& tile, int64_t half) {
     const __m256 scale = _mm256_set1_ps(tile.scale[r]);
 #pragma GCC unroll 4
     for (int v = 0; v < kTileVectors; ++v) {
-      float* total = tile.total + r * kPanelRows + half * kHalf + v * 8;
+      float* total = tile.total + r * kPanelRows + v * 8;
       _mm256_store_ps(total, _mm256_fmadd_ps(sum[r][v], scale, _mm256_load_ps(total)));
     }
   }
 }
 
-/// All rows against one widened block. Of what comes next each tile asks for a part: all of it in
-/// the first would wait for the memory.
-void block_product(const Tile& block, int64_t rows, Ahead ahead) {
-  static constexpr void (*kMultiply[])(const Tile&, int64_t) = {nullptr, multiply<1>, multiply<2>,
-                                                                multiply<3>};
-  Tile tile = block;
-  for (int64_t half = 0; half < 2; ++half) {
-    for (int64_t done = 0; done < rows; done += kTileRows) {
-      tile.x = block.x + done * kScaleBlock;
-      tile.scale = block.scale + done;
-      tile.total = block.total + done * kPanelRows;
-      tile.next = ahead.next();
-      kMultiply[std::min<int64_t>(kTileRows, rows - done)](tile, half);
-    }
+/// All rows against half of a block. Of what comes next each tile asks for a part: all of it in the
+/// first would wait for the memory.
+void half_product(const Tile& half, int64_t rows, Ahead& ahead) {
+  static constexpr void (*kMultiply[])(const Tile&) = {nullptr, multiply<1>, multiply<2>,
+                                                       multiply<3>};
+  Tile tile = half;
+  for (int64_t done = 0; done < rows; done += kTileRows) {
+    tile.x = half.x + done * kScaleBlock;
+    tile.scale = half.scale + done;
+    tile.total = half.total + done * kPanelRows;
+    tile.next = ahead.next();
+    kMultiply[std::min<int64_t>(kTileRows, rows - done)](tile);
   }
 }
 
 /// A thread's working memory.
 struct Scratch {
   Buffer packed{size_t{kPanelRows} * kPackChunk};
-  Buffer widened{size_t{kPanelRows} * kScaleBlock * sizeof(float)};
+  Buffer widened{size_t{kHalf} * kScaleBlock * sizeof(float)};
   Buffer x{size_t{kRowsAtOnce} * kScaleBlock * sizeof(float)};
   Buffer totals;  // [panels][rows][64]
 };
@@ -201,9 +192,14 @@ class Panels {
         const float of_weights = weight_scale(p, b);
         for (int64_t r = 0; r < count; ++r) scale[r] = of_row[r] * of_weights;
         const int64_t columns = std::min(kScaleBlock, w_.cols - b * kScaleBlock);
-        block_product({widened(p, b, columns), ceil_div(columns, group_) * group_, x, scale,
-                       totals + p * count * kPanelRows, nullptr},
-                      count, {next(p, b), element_});
+        const Strips weights = in_panels() ? codes(p, b) : packed(p, b, columns);
+        Ahead ahead(next(p, b), element_);
+        for (int64_t half = 0; half < kPanelRows; half += kHalf) {
+          const float* widened = widen(weights.below(half / kStripRows), columns);
+          half_product({widened, ceil_div(columns, group_) * group_, x, scale,
+                        totals + p * count * kPanelRows + half, nullptr},
+                       count, ahead);
+        }
       }
     }
     return totals;
@@ -240,15 +236,14 @@ class Panels {
     return {memory_.packed.as<uint8_t>(), strip_bytes(bytes)};
   }
 
-  const float* widened(int64_t panel, int64_t block, int64_t columns) {
-    const Strips from = in_panels() ? codes(panel, block) : packed(panel, block, columns);
+  const float* widen(const Strips& half, int64_t columns) {
     float* out = memory_.widened.as<float>();
     if (w_.dtype == DType::kF8E4M3) {
-      widen_fp8(from, columns, w_.finite, out);
+      widen_fp8(half, columns, w_.finite, out);
     } else if (w_.dtype == DType::kBF16) {
-      widen_bf16_panel(from, columns, out);
+      widen_bf16(half, columns, out);
     } else {
-      copy_floats(from, columns, out);
+      copy_floats(half, columns, out);
     }
     return out;
   }
@@ -284,7 +279,8 @@ void many_rows(const Activations& x, const WeightView& w, int64_t first, int64_t
 void linear(const Activations& x, const WeightView& w, int64_t first, int64_t last, Mat<float> y) {
   FATHOM_CHECK(first % kPanelRows == 0);
   if (w.dtype == DType::kI8) return int8_linear(x, w, first, last, y);
-  if (w.dtype != DType::kF32 && w.layout == WeightLayout::kPanels && x.rows() <= kFewRows) {
+  const bool few = x.rows() <= (w.dtype == DType::kF8E4M3 ? kFewRowsFp8 : kFewRows);
+  if (few && w.dtype != DType::kF32 && w.layout == WeightLayout::kPanels) {
     return few_rows(x, w, first, last, y);
   }
   constexpr int64_t kTogether = kStreamedPanels * kPanelRows;

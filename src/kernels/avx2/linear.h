@@ -6,8 +6,9 @@
 
 namespace fathom::avx2 {
 
-/// Rows from which it pays to widen a block into memory.
+/// The most rows for which it pays not to widen a block into memory.
 inline constexpr int64_t kFewRows = 12;
+inline constexpr int64_t kFewRowsFp8 = 8;
 
 /// linear() of at most kFewRows rows with weights of FP8 or BF16 in panels.
 void few_rows(const Activations& x, const WeightView& w, int64_t first, int64_t last, Mat<float> y);

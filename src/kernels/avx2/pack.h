@@ -18,6 +18,7 @@ namespace {
 
 constexpr int64_t kStrips = 4;
 constexpr int64_t kStripRows = kPanelRows / kStrips;
+constexpr int kStripVectors = kStripRows / 8;
 constexpr int64_t kGroup = 4 * kStripRows;  // bytes: 4 columns of FP8, 2 of BF16, 1 of F32
 
 /// A panel or some of its columns: group g of strip s is at `first + s * strip + g * kGroup`.
@@ -27,6 +28,7 @@ struct Strips {
 
   const uint8_t* at(int64_t s, int64_t group) const { return first + s * strip + group * kGroup; }
   Strips from(int64_t group) const { return {at(0, group), strip}; }
+  Strips below(int64_t s) const { return {at(s, 0), strip}; }
 };
 
 /// Bytes of a strip with rows of so many bytes.
@@ -63,9 +65,9 @@ inline void pack(const PackArgs& args, uint8_t* panel) {
   }
 }
 
-/// Whether `groups` groups of FP8 hold a NaN.
-inline bool holds_nan(const Strips& strips, int64_t groups) {
-  for (int64_t s = 0; s < kStrips; ++s) {
+/// Whether `groups` groups of FP8 in so many strips hold a NaN.
+inline bool holds_nan(const Strips& strips, int64_t count, int64_t groups) {
+  for (int64_t s = 0; s < count; ++s) {
     const std::span codes(strips.at(s, 0), static_cast<size_t>(groups * kGroup));
     if (fathom::holds_nan(std::as_bytes(codes))) return true;
   }
