@@ -19,7 +19,9 @@ constexpr float kNothing = -INFINITY;
 // page's keys pass; of a key 4 bytes are read for 16 products.
 constexpr int kTilePositions = 6;
 constexpr int64_t kTileLatents = 192;
-constexpr int kTileRows = 4;  // of the weighted sum: by 24 columns
+constexpr int kTileRows = 4;        // of the weighted sum: by 24 columns
+constexpr int64_t kStepsALine = 4;  // of a tile of scores, which asks for a line of the next page
+constexpr int64_t kLine = 64;
 
 int64_t round_up(int64_t n, int64_t to) { return ceil_div(n, to) * to; }
 
@@ -38,6 +40,24 @@ Memory& memory() {
   return instance;
 }
 
+/// What will be read soon, asked for a few lines at a time.
+class Ahead {
+ public:
+  Ahead() = default;
+  Ahead(const std::byte* at, int64_t bytes) : at_(at), end_(at + bytes) {}
+
+  /// Where the next `lines` lines begin; the last ones again when there are no more.
+  const std::byte* take(int64_t lines) {
+    const std::byte* at = at_;
+    if (end_ - at_ > lines * kLine) at_ += lines * kLine;
+    return at;
+  }
+
+ private:
+  const std::byte* at_ = nullptr;
+  const std::byte* end_ = nullptr;
+};
+
 struct Work {
   const AttendArgs& args;
   int64_t rows;
@@ -51,6 +71,7 @@ struct Work {
   float* top;
   float* total;
   float* shrink;
+  Ahead* ahead;
 };
 
 // The queries, transposed.
@@ -71,11 +92,14 @@ void read_queries(const Work& work) {
   }
 }
 
+const std::byte* entries(const AttendArgs& args, int64_t position) {
+  return args.pages[static_cast<size_t>(position / kCachePage)] + args.layer_offset;
+}
+
 // The page's first `count` entries as floats, zeros up to the width.
 void read_keys(const Work& work, int64_t position, int64_t count) {
   const AttendArgs& args = work.args;
-  const std::byte* block =
-      args.pages[static_cast<size_t>(position / kCachePage)] + args.layer_offset;
+  const std::byte* block = entries(args, position);
   for (int64_t t = 0; t < count; ++t) {
     float* to = work.keys + t * work.width;
     const int64_t latent = args.q.cols;
@@ -112,17 +136,26 @@ void score_tile(const Work& work, int64_t row, int64_t t, int64_t begin, int64_t
   }
   const float* k = work.keys + t * work.width;
   const float* q = work.queries + begin * work.padded + row;
-  for (int64_t i = begin; i < end; ++i, q += work.padded) {
+  const auto step = [&](int64_t i) __attribute__((always_inline)) {
     __m256 query[V];
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) query[v] = _mm256_load_ps(q + v * 8);
+    q += work.padded;
 #pragma GCC unroll 6
     for (int j = 0; j < T; ++j) {
       const __m256 key = _mm256_broadcast_ss(k + j * work.width + i);
 #pragma GCC unroll 2
       for (int v = 0; v < V; ++v) sum[j][v] = _mm256_fmadd_ps(query[v], key, sum[j][v]);
     }
+  };
+  const std::byte* next = work.ahead->take((end - begin) / kStepsALine);
+  int64_t i = begin;
+  for (; i + kStepsALine <= end; i += kStepsALine, next += kLine) {
+    _mm_prefetch(next, _MM_HINT_T1);
+#pragma GCC unroll 4
+    for (int64_t j = 0; j < kStepsALine; ++j) step(i + j);
   }
+  for (; i < end; ++i) step(i);
 #pragma GCC unroll 6
   for (int j = 0; j < T; ++j) {
 #pragma GCC unroll 2
@@ -240,9 +273,13 @@ void attend_part(const Work& work, int64_t part, const AttendState& state) {
   std::fill_n(work.total, kAttendRows, 0.0f);
   std::fill_n(work.shrink, kAttendRows, 0.0f);
   std::memset(work.out, 0, static_cast<size_t>(work.padded * work.out_width) * sizeof(float));
+  const auto page_bytes = kCachePage * work.args.latent_stride *
+                          static_cast<int64_t>(dtype_size(work.args.cache_dtype));
   for (int64_t begin = first; begin < end; begin += kCachePage) {
     const int64_t count = std::min(kCachePage, end - begin);
     read_keys(work, begin, count);
+    const int64_t next = std::min(begin + kCachePage, end - 1);
+    *work.ahead = {entries(work.args, next), page_bytes};
     score_page(work, count);
     for (int64_t r = 0; r < work.padded; r += 8) softmax_rows(work, r, begin, count);
     weigh_page(work, count);
@@ -260,6 +297,7 @@ void attend_part(const Work& work, int64_t part, const AttendState& state) {
 void attend(const AttendArgs& args, int64_t first, int64_t last, const AttendState& state) {
   FATHOM_CHECK(args.q.rows <= kAttendRows);
   Memory& m = memory();
+  Ahead ahead;
   Work work{args,
             args.q.rows,
             round_up(args.q.rows, 8),
@@ -271,7 +309,8 @@ void attend(const AttendArgs& args, int64_t first, int64_t last, const AttendSta
             m.scores.as<float>(),
             m.top,
             m.total,
-            m.shrink};
+            m.shrink,
+            &ahead};
   work.queries = grow<float>(m.queries, work.padded * work.width);
   work.keys = grow<float>(m.keys, kCachePage * work.width);
   work.out = grow<float>(m.out, work.padded * work.out_width);
