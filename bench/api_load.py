@@ -243,7 +243,7 @@ async def run_model(server, request, count):
     return good.count(False), firsts
 
 
-def model(arguments, server, tokens):
+def model(arguments, server, tokens, running):
     before, memory = server.seconds(), server.resident()
     began = time.perf_counter()
     request = server.request("Once upon a time", max_tokens=tokens, temperature=1)
@@ -251,7 +251,8 @@ def model(arguments, server, tokens):
     seconds = time.perf_counter() - began
     own, everything = server.own_share(before)
     count = arguments.streams * tokens
-    print(f"{arguments.streams} streams of {tokens} tokens from a model: {errors} errors, "
+    print(f"{arguments.streams} streams of {tokens} tokens from a model, {running} computed at a "
+          f"time: {errors} errors, "
           f"{count / seconds:.0f} tokens/s, first token after {statistics.median(firsts):.2f} s at "
           f"the median; the server itself {own:.2f} of {everything:.2f} s of processor time, "
           f"{100 * own / everything:.1f}%, {1e6 * own / count:.1f} us a token; "
@@ -275,11 +276,13 @@ def main():
         lateness(arguments, server)
         slow_clients(arguments, server)
     directory = [arguments.dir] if arguments.dir else []
-    command = lambda ledger: [arguments.fathom, "serve", *directory, "--ledger", ledger, "--port",
-                              "0", "--no-disk-cache", "--max-waiting", "5000"]
-    with Server(arguments, command) as server:
-        for tokens in arguments.tokens:
-            model(arguments, server, tokens)
+    for running in [64, arguments.streams]:  # the default, and all of them
+        command = lambda ledger: [arguments.fathom, "serve", *directory, "--ledger", ledger,
+                                  "--port", "0", "--no-disk-cache", "--max-waiting", "5000",
+                                  "--max-running", str(running)]
+        with Server(arguments, command) as server:
+            for tokens in arguments.tokens:
+                model(arguments, server, tokens, running)
 
 
 if __name__ == "__main__":
