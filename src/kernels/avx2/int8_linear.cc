@@ -4,7 +4,8 @@
 //
 // NOTES: 4 rows x 2 vectors of 8 outputs are sums; 32 products take four operations and half a
 // load. A block of a panel, 8 KB, stays in the first cache while all rows pass, four at a time; the
-// first of them ask for the lines of the block that follows.
+// first of them ask for the lines of the block that follows, a single row for lines of four panels
+// in turn.
 #include <algorithm>
 #include <cstring>
 #include <limits>

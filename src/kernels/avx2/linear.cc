@@ -21,10 +21,9 @@ namespace {
 // cache's sets to lie in.)
 constexpr int kTileRows = 3;
 constexpr int kTileVectors = 4;
-constexpr int64_t kUnroll = 8;  // columns
-constexpr int64_t kRowsAtOnce =
-    192;  // whose blocks and totals of four panels stay in the second cache
-constexpr int64_t kPackChunk = 512;  // bytes of each row packed at a time from a row-major matrix
+constexpr int64_t kUnroll = 8;        // columns
+constexpr int64_t kRowsAtOnce = 192;  // whose blocks and totals stay in the second cache
+constexpr int64_t kPackChunk = 512;   // bytes of each row packed at a time from a row-major matrix
 
 constexpr int64_t kHalf = kTileVectors * 8;  // outputs
 
@@ -76,7 +75,6 @@ class Ahead {
  public:
   static constexpr int64_t kPart = 16 * 64;  // bytes: a line for every kUnroll columns
 
-  Ahead() = default;
   Ahead(const Strips& strips, int64_t element)
       : strips_(strips), parts_(kScaleBlock * element / 4 * kGroup / kPart) {}
 
@@ -88,8 +86,8 @@ class Ahead {
   }
 
  private:
-  Strips strips_{};
-  int64_t parts_ = 0;  // of a strip
+  Strips strips_;
+  int64_t parts_;  // of a strip
   int64_t taken_ = 0;
 };
 static_assert(Ahead::kPart == kScaleBlock / kUnroll * 64);
@@ -143,8 +141,8 @@ void multiply(const Tile& tile) {
   }
 }
 
-/// All rows against half of a block. Of what comes next each tile asks for a part: all of it in the
-/// first would wait for the memory.
+/// All rows against half of a block. All that comes next in the first tile would wait for the
+/// memory.
 void half_product(const Tile& half, int64_t rows, Ahead& ahead) {
   static constexpr void (*kMultiply[])(const Tile&) = {nullptr, multiply<1>, multiply<2>,
                                                        multiply<3>};
