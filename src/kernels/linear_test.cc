@@ -118,25 +118,37 @@ TEST_P(Linear, OfOneRowIsThatOfMany) {
   }
 }
 
-// Of one row or a few several panels are walked at once, and how many depends on the rows.
+// How panels are walked depends on the rows, and on whether a NaN may be among the codes.
 TEST_P(Linear, OfAFewRowsOverManyPanels) {
   constexpr int64_t kIn = 306;
-  for (DType dtype : {DType::kF8E4M3, DType::kBF16}) {
-    for (const int64_t out : {180, 256, 449}) {
-      const Matrix matrix(dtype, out, kIn, 4);
-      const Panels panels(set(), matrix.view);
-      for (int64_t rows = 1; rows <= 7; ++rows) {
-        std::vector<float> x(static_cast<size_t>(rows * kIn));
-        fill_normal(x, rng_);
-        ActivationBuffer buffer;
-        const Activations in = buffer.prepare(set(), Numerics::kNative, {x.data(), rows, kIn});
-        std::vector<float> want(static_cast<size_t>(rows * out)), got(want.size());
-        set().linear(in, matrix.view, 0, out, {want.data(), rows, out});
+  const auto run = [&](DType dtype, int64_t out, bool nan) {
+    Matrix matrix(dtype, out, kIn, 4);
+    if (nan) matrix.bytes[static_cast<size_t>(100 * kIn + 200)] = std::byte{0x7F};
+    Panels panels(set(), matrix.view);
+    for (int64_t rows = 1; rows <= 14; ++rows) {
+      std::vector<float> x(static_cast<size_t>(rows * kIn));
+      fill_normal(x, rng_);
+      ActivationBuffer buffer;
+      const Activations in = buffer.prepare(set(), Numerics::kNative, {x.data(), rows, kIn});
+      std::vector<float> want(static_cast<size_t>(rows * out)), got(want.size());
+      set().linear(in, matrix.view, 0, out, {want.data(), rows, out});
+      for (const bool finite : {false, dtype == DType::kF8E4M3 && !nan}) {
+        panels.view.finite = finite;
         set().linear(in, panels.view, 0, out, {got.data(), rows, out});
-        ASSERT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0)
-            << dtype_name(dtype) << ", " << rows << " rows, " << out << " outputs";
+        for (int64_t i = 0; i < rows * out; ++i) {
+          const auto at = static_cast<size_t>(i);
+          ASSERT_EQ(std::isnan(want[at]), nan && i % out == 100) << rows << " rows, at " << i;
+          const bool both = std::isnan(want[at]) && std::isnan(got[at]);
+          ASSERT_TRUE(both || std::memcmp(&want[at], &got[at], sizeof(float)) == 0)
+              << dtype_name(dtype) << ", " << rows << " rows of " << out << ", at " << i;
+        }
       }
     }
+  };
+  for (const int64_t out : {180, 256, 449}) {
+    run(DType::kF8E4M3, out, false);
+    run(DType::kF8E4M3, out, true);
+    run(DType::kBF16, out, false);
   }
 }
 
