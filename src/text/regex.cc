@@ -186,9 +186,10 @@ class DfaBuilder {
 
   void begin_list() { visited_.assign(nfa_.program.size(), false); }
 
-  // Appends the threads that `pc` stands for, lookaheads undecided, to `threads`.
-  void follow(int start, std::vector<int>& threads) {
-    std::vector<int> todo{start};
+  // Goes from the threads in `todo`, the most urgent last, through splits to the instructions
+  // behind them, each once: leaf(pc, instruction, todo), which may add to `todo`.
+  template <typename Leaf>
+  void walk(std::vector<int> todo, const Leaf& leaf) {
     while (!todo.empty()) {
       const int pc = todo.back();
       todo.pop_back();
@@ -200,9 +201,14 @@ class DfaBuilder {
         todo.push_back(in.other);
         todo.push_back(in.out);
       } else {
-        threads.push_back(pc);
+        leaf(pc, in, todo);
       }
     }
+  }
+
+  // Appends the threads that `start` stands for, lookaheads undecided, to `threads`.
+  void follow(int start, std::vector<int>& threads) {
+    walk({start}, [&](int pc, const Instruction&, std::vector<int>&) { threads.push_back(pc); });
   }
 
   uint32_t row_of(const std::vector<int>& threads) {
@@ -221,23 +227,14 @@ class DfaBuilder {
   std::vector<int> decide(const std::vector<int>& threads, uint32_t c) {
     std::vector<int> decided;
     begin_list();
-    std::vector<int> todo(threads.rbegin(), threads.rend());
-    while (!todo.empty()) {
-      const int pc = todo.back();
-      todo.pop_back();
-      if (visited_[static_cast<size_t>(pc)]) continue;
-      visited_[static_cast<size_t>(pc)] = true;
-      if (++work_ > kMaxWork) too_complex();
-      const Instruction& in = nfa_.program[static_cast<size_t>(pc)];
-      if (in.op == Op::kSplit) {
-        todo.push_back(in.other);
-        todo.push_back(in.out);
-      } else if (in.op == Op::kLook) {
-        if (in_set(c, in.set) != in.negate) todo.push_back(in.out);
-      } else {
-        decided.push_back(pc);
-      }
-    }
+    walk({threads.rbegin(), threads.rend()},
+         [&](int pc, const Instruction& in, std::vector<int>& todo) {
+           if (in.op != Op::kLook) {
+             decided.push_back(pc);
+           } else if (in_set(c, in.set) != in.negate) {
+             todo.push_back(in.out);
+           }
+         });
     return decided;
   }
 
