@@ -149,6 +149,7 @@ TEST_P(Linear, OfAFewRowsOverManyPanels) {
     run(DType::kF8E4M3, out, false);
     run(DType::kF8E4M3, out, true);
     run(DType::kBF16, out, false);
+    run(DType::kF32, out, false);
   }
 }
 

@@ -127,6 +127,26 @@ struct Bf16 {
   }
 };
 
+struct F32 {
+  static constexpr int64_t kColumns = 1;
+  static constexpr int64_t kGroups = kScaleBlock / kColumns;
+
+  template <int R, int N>
+  static inline __attribute__((always_inline)) void step(const MoveConstants*, const uint8_t* at,
+                                                         int64_t strip, const float* x,
+                                                         Sums<R> (&sum)[N]) {
+#pragma GCC unroll 4
+    for (int n = 0; n < N; ++n) {
+      __m256 column[kStripVectors];
+#pragma GCC unroll 2
+      for (int v = 0; v < kStripVectors; ++v) {
+        column[v] = _mm256_castsi256_ps(load_bytes(at + n * strip + v * 32));
+      }
+      add<R>(column, x, sum[n]);
+    }
+  }
+};
+
 /// N strips at a time against R rows.
 template <typename Weights, int R, int N>
 void multiply(const Blocks& blocks) {
@@ -231,7 +251,9 @@ void few_rows(const Activations& x, const WeightView& w, int64_t first, int64_t 
     const int64_t strip = strip_bytes(row_bytes);
     const Blocks all{blocks, w.cols, rows,         {data, strip}, {data + panel, strip},
                      values, scaled, memory.totals};
-    if (w.dtype != DType::kF8E4M3) {
+    if (w.dtype == DType::kF32) {
+      multiply_rows<F32>(all, rows);
+    } else if (w.dtype == DType::kBF16) {
       multiply_rows<Bf16>(all, rows);
     } else if (w.finite) {
       multiply_rows<Fp8<false>>(all, rows);

@@ -278,9 +278,7 @@ void linear(const Activations& x, const WeightView& w, int64_t first, int64_t la
   FATHOM_CHECK(first % kPanelRows == 0);
   if (w.dtype == DType::kI8) return int8_linear(x, w, first, last, y);
   const bool few = x.rows() <= (w.dtype == DType::kF8E4M3 ? kFewRowsFp8 : kFewRows);
-  if (few && w.dtype != DType::kF32 && w.layout == WeightLayout::kPanels) {
-    return few_rows(x, w, first, last, y);
-  }
+  if (few && w.layout == WeightLayout::kPanels) return few_rows(x, w, first, last, y);
   constexpr int64_t kTogether = kStreamedPanels * kPanelRows;
   for (int64_t begin = first; begin < last; begin += kTogether) {
     const int64_t end = std::min(begin + kTogether, last);

@@ -10,7 +10,7 @@ namespace fathom::avx2 {
 inline constexpr int64_t kFewRows = 12;
 inline constexpr int64_t kFewRowsFp8 = 8;
 
-/// linear() of at most kFewRows rows with weights of FP8 or BF16 in panels.
+/// linear() of at most kFewRows rows with weights of FP8, BF16 or F32 in panels.
 void few_rows(const Activations& x, const WeightView& w, int64_t first, int64_t last, Mat<float> y);
 
 /// Room for so many T, what was there before lost where it was too little.
