@@ -92,7 +92,7 @@ struct Kernels {
                  Mat<float> y);
 
   /// Writes rows 64 * panel and on of a row-major matrix in this set's layout (kernels/panel.h),
-  /// panel_bytes() of it.
+  /// panel_bytes() of it, to where is_panel_place().
   void (*pack_panel)(const WeightView& w, int64_t panel, std::byte* out);
 
   /// y = x / sqrt(mean(x^2) + eps) * weight.

@@ -4,6 +4,10 @@
 
 namespace fathom {
 
+bool is_panel_place(const void* at) {
+  return reinterpret_cast<uintptr_t>(at) % kPanelAlignment == 0;
+}
+
 bool holds_nan(std::span<const std::byte> codes) {
   uint8_t most = 0;  // a byte, so that vectors hold as many as they can
   for (const std::byte code : codes) {

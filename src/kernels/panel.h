@@ -18,6 +18,7 @@
 namespace fathom {
 
 inline constexpr int64_t kPanelRows = 64;
+inline constexpr size_t kPanelAlignment = 64;  ///< bytes
 
 /// Products of at most this many rows of activations are bound by reading weights.
 inline constexpr int64_t kStreamedRows = 6;
@@ -43,6 +44,9 @@ struct PackArgs {
   int64_t row_bytes;      ///< bytes to take from each row
   bool halves = false;    ///< regroup as said of FP8
 };
+
+/// Whether a panel may lie there.
+bool is_panel_place(const void* at);
 
 /// Whether any of these codes of E4M3 is a NaN.
 bool holds_nan(std::span<const std::byte> codes);

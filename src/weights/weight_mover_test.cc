@@ -9,6 +9,7 @@
 
 #include "checkpoint/synth.h"
 #include "io/file_system.h"
+#include "tensor/buffer.h"
 #include "weights/int8_weights.h"
 
 namespace fathom {
@@ -19,9 +20,9 @@ ModelWeights load() {
 }
 
 // The panels' bytes as the set writes them from the mapped matrix.
-std::vector<std::byte> packed(const WeightView& w) {
+Buffer packed(const WeightView& w) {
   const int64_t row_bytes = w.cols * static_cast<int64_t>(dtype_size(w.dtype));
-  std::vector<std::byte> bytes(packed_bytes(w.rows, row_bytes));
+  Buffer bytes(packed_bytes(w.rows, row_bytes));
   for (int64_t p = 0; p < ceil_div(w.rows, kPanelRows); ++p) {
     kernels().pack_panel(w, p, bytes.data() + static_cast<size_t>(p) * panel_bytes(row_bytes));
   }
@@ -39,7 +40,7 @@ TEST(WeightMover, EveryProductsMatrixTurnsIntoItsPanels) {
     const auto want = packed(mapped);
     EXPECT_EQ(std::memcmp(moved.data, want.data(), want.size()), 0);
     EXPECT_EQ(moved.scale == nullptr, mapped.scale == nullptr);
-    EXPECT_EQ(moved.finite, moved.dtype == DType::kF8E4M3 && !holds_nan(want));
+    EXPECT_EQ(moved.finite, moved.dtype == DType::kF8E4M3 && !holds_nan(want.span<std::byte>()));
   };
   same(before.head, weights.head);
   for (size_t i = 0; i < weights.layers.size(); ++i) {

@@ -197,6 +197,7 @@ void linear(const Activations& x, const WeightView& w, int64_t first, int64_t la
 }
 
 void pack_panel(const WeightView& w, int64_t panel, std::byte* out) {
+  FATHOM_CHECK(is_panel_place(out));
   const int64_t row_bytes = w.cols * static_cast<int64_t>(dtype_size(w.dtype));
   const int64_t first = panel * kPanelRows;
   pack({static_cast<const uint8_t*>(w.data) + first * row_bytes, row_bytes,

@@ -83,6 +83,7 @@ void linear(const Activations& x, const WeightView& w, int64_t first, int64_t la
 }
 
 void pack_panel(const WeightView& w, int64_t panel, std::byte* out) {
+  FATHOM_CHECK(is_panel_place(out));
   const size_t element = dtype_size(w.dtype);
   const int64_t first = panel * kPanelRows;
   std::memset(out, 0, panel_bytes(w.cols * static_cast<int64_t>(element)));
