@@ -104,7 +104,7 @@ class TrainerTest : public testing::Test {
 };
 
 TEST_F(TrainerTest, LearnsWhatIsRegular) {
-  const Settings s = settings("run", 300);
+  const Settings s = settings("run", 160);
   train(s);
   std::ifstream log(dir_ + "/run/log.jsonl");
   std::string line, last;
