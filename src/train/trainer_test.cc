@@ -36,7 +36,9 @@ constexpr const char* kConfig = R"({
   "topk_method": "noaux_tc", "torch_dtype": "bfloat16", "v_head_dim": 8, "vocab_size": 40,
   "attention_bias": false})";
 
-/// A folder with a tiny architecture and a bin of runs that count up, which is quickly learnt.
+/// A folder with a tiny architecture and a bin of runs that count up, which is quickly learnt. A
+/// run is shorter than a window: else an epoch's windows would cut all runs at one place, and what
+/// comes after the other places would be forgotten.
 class TrainerTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -50,7 +52,7 @@ class TrainerTest : public testing::Test {
     for (int i = 0; i < 300; ++i) {
       std::vector<int32_t> ids;
       const auto start = static_cast<int32_t>(rng.below(20));
-      for (int32_t t = 0; t < 15; ++t) ids.push_back(2 + start + t);
+      for (int32_t t = 0; t < 12; ++t) ids.push_back(2 + start + t);
       ids.push_back(1);
       writer.append(ids, std::vector<uint8_t>(ids.size(), 1));
     }
@@ -104,7 +106,7 @@ class TrainerTest : public testing::Test {
 };
 
 TEST_F(TrainerTest, LearnsWhatIsRegular) {
-  const Settings s = settings("run", 160);
+  const Settings s = settings("run", 200);
   train(s);
   std::ifstream log(dir_ + "/run/log.jsonl");
   std::string line, last;
@@ -112,7 +114,8 @@ TEST_F(TrainerTest, LearnsWhatIsRegular) {
     if (line.find("\"validation_loss\"") != std::string::npos) last = line;
   }
   const double loss = std::stod(last.substr(last.find("\"validation_loss\":") + 18));
-  EXPECT_LT(loss, 1.0);  // it starts at ln 40 = 3.7; what remains is each run's first id
+  // It starts at ln 40 = 3.7; what remains is the first id of each run and each window.
+  EXPECT_LT(loss, 0.6);
 }
 
 TEST_F(TrainerTest, ThreadsDoNotChangeABit) {
