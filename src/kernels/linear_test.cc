@@ -153,6 +153,13 @@ TEST_P(Linear, OfAFewRowsOverManyPanels) {
   }
 }
 
+// Of every set, though only some store whole lines: a misplaced panel is found on any machine.
+TEST_P(Linear, PanelsBeginWithALine) {
+  const Matrix matrix(DType::kF8E4M3, 64, 64, 5);
+  Buffer memory(2 * panel_bytes(64));
+  EXPECT_DEATH(set().pack_panel(matrix.view, 0, memory.data() + 16), "is_panel_place");
+}
+
 TEST_P(Linear, WritesItsColumnsAlone) {
   const Matrix matrix(DType::kF8E4M3, 100, 64, 5);
   std::vector<float> x(2 * 64, 1.0f), y(2 * 140, 7.0f);

@@ -87,8 +87,7 @@ inline __attribute__((always_inline)) void add_two(const uint8_t* at, int64_t st
 /// no register to keep it.
 template <bool kNan>
 struct Fp8 {
-  static constexpr int64_t kColumns = 4;
-  static constexpr int64_t kGroups = kScaleBlock / kColumns;
+  static constexpr int64_t kColumns = 4;  // of a group
 
   template <int R, int N>
   static inline __attribute__((always_inline)) void step(const MoveConstants* k, const uint8_t* at,
@@ -114,8 +113,7 @@ struct Fp8 {
 };
 
 struct Bf16 {
-  static constexpr int64_t kColumns = 2;
-  static constexpr int64_t kGroups = kScaleBlock / kColumns;
+  static constexpr int64_t kColumns = 2;  // of a group
 
   template <int R, int N>
   static inline __attribute__((always_inline)) void step(const MoveConstants*, const uint8_t* at,
@@ -128,8 +126,7 @@ struct Bf16 {
 };
 
 struct F32 {
-  static constexpr int64_t kColumns = 1;
-  static constexpr int64_t kGroups = kScaleBlock / kColumns;
+  static constexpr int64_t kColumns = 1;  // of a group
 
   template <int R, int N>
   static inline __attribute__((always_inline)) void step(const MoveConstants*, const uint8_t* at,
@@ -147,6 +144,9 @@ struct F32 {
   }
 };
 
+template <typename Weights>
+constexpr int64_t kGroups = kScaleBlock / Weights::kColumns;  // of a block
+
 /// N strips at a time against R rows.
 template <typename Weights, int R, int N>
 void multiply(const Blocks& blocks) {
@@ -154,7 +154,7 @@ void multiply(const Blocks& blocks) {
   const MoveConstants* k = &constants;
   const int64_t strip = blocks.weights.strip;
   for (int64_t b = 0; b < blocks.count; ++b) {
-    const Blocks block = blocks.at(b, Weights::kGroups);
+    const Blocks block = blocks.at(b, kGroups<Weights>);
     const int64_t groups = ceil_div(block.columns, Weights::kColumns);
     for (int64_t s = 0; s < kStrips; s += N) {
       const uint8_t* weights = block.weights.at(s, 0);
@@ -193,7 +193,7 @@ void multiply_rows(Blocks blocks, int64_t rows) {
       multiply<Weights, 4, 1>};
   if (rows <= kAtOnce) return kMultiply[rows](blocks);
   for (int64_t b = 0; b < blocks.count; ++b) {
-    Blocks block = blocks.at(b, Weights::kGroups);
+    Blocks block = blocks.at(b, kGroups<Weights>);
     for (int64_t passes = ceil_div(rows, kAtOnce), left = rows; passes > 0; --passes) {
       const int64_t count = ceil_div(left, passes);
       kMultiply[count](block);
@@ -209,7 +209,7 @@ void multiply_rows(Blocks blocks, int64_t rows) {
 void multiply_unknown(const Blocks& blocks, int64_t rows) {
   using Finite = Fp8<false>;
   for (int64_t b = 0; b < blocks.count; ++b) {
-    const Blocks block = blocks.at(b, Finite::kGroups);
+    const Blocks block = blocks.at(b, kGroups<Finite>);
     const bool nan = holds_nan(block.weights, kStrips, ceil_div(block.columns, Finite::kColumns));
     nan ? multiply_rows<Fp8<true>>(block, rows) : multiply_rows<Finite>(block, rows);
   }
