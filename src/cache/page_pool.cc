@@ -11,7 +11,6 @@ namespace fathom::cache {
 namespace {
 
 constexpr size_t kLine = 64;
-constexpr size_t kSlabBytes = size_t{4} << 20;  // small pages share a slab
 
 }  // namespace
 
@@ -34,7 +33,7 @@ PageRef::~PageRef() {
 
 std::byte* PageRef::data() const {
   FATHOM_CHECK(pool_ != nullptr);
-  return pool_->slots_[index_].data;
+  return pool_->data(index_);
 }
 
 bool PageRef::unique() const {
@@ -49,39 +48,27 @@ PagePool::PagePool(size_t page_bytes, size_t budget_bytes)
     fail(ErrorKind::kResource, "KV cache budget: {} bytes, expected at least one page of {}",
          budget_bytes, stride_);
   }
-  slots_ = std::make_unique<Slot[]>(capacity_);
+  memory_ = HugeRegion(static_cast<size_t>(capacity_) * stride_);
+  slots_ = std::make_unique<Slot[]>(static_cast<size_t>(capacity_));
 }
 
 PagePool::~PagePool() { FATHOM_CHECK(in_use() == 0); }
-
-bool PagePool::add_slab() {
-  const auto wanted = static_cast<int64_t>(std::max<size_t>(1, kSlabBytes / stride_));
-  const int64_t pages = std::min(wanted, capacity_ - made_);
-  if (pages == 0) return false;
-  try {
-    slabs_.emplace_back(static_cast<size_t>(pages) * stride_);
-  } catch (const Error&) {
-    capacity_ = made_;  // the budget promised more than the system has
-    return false;
-  }
-  for (int64_t i = pages - 1; i >= 0; --i) {
-    slots_[made_ + i].data = slabs_.back().data() + static_cast<size_t>(i) * stride_;
-    free_.push_back(static_cast<uint32_t>(made_ + i));
-  }
-  made_ += pages;
-  return true;
-}
 
 PageRef PagePool::allocate() {
   uint32_t index;
   {
     std::lock_guard lock(mutex_);
-    if (free_.empty() && !add_slab()) return {};
-    index = free_.back();
-    free_.pop_back();
+    if (!free_.empty()) {
+      index = free_.back();
+      free_.pop_back();
+    } else if (made_ < capacity_) {
+      index = static_cast<uint32_t>(made_++);
+    } else {
+      return {};
+    }
   }
   Slot& slot = slots_[index];
-  if (std::exchange(slot.dirty, true)) std::memset(slot.data, 0, page_bytes_);
+  if (std::exchange(slot.dirty, true)) std::memset(data(index), 0, page_bytes_);
   slot.holds.store(1, std::memory_order_relaxed);
   return PageRef(this, index);
 }
@@ -99,11 +86,6 @@ void PagePool::release(uint32_t index) {
   if (slots_[index].holds.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   std::lock_guard lock(mutex_);
   free_.push_back(index);
-}
-
-int64_t PagePool::capacity() const {
-  std::lock_guard lock(mutex_);
-  return capacity_;
 }
 
 int64_t PagePool::in_use() const {

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <vector>
 
-#include "tensor/buffer.h"
+#include "tensor/huge_region.h"
 
 namespace fathom::cache {
 
@@ -44,14 +44,16 @@ class PageRef {
 /// Thread-safe.
 class PagePool {
  public:
-  /// As many pages of `page_bytes` as fit `budget_bytes`, at least one: less is Error(kResource).
-  /// Memory is taken from the system when first needed and kept.
+  /// As many pages of `page_bytes` as fit `budget_bytes`, at least one: less is Error(kResource),
+  /// as is an address range that the system does not have. Memory is taken from the system when a
+  /// page is first used, and kept; it lies in huge pages, for attention reads each layer's part of
+  /// each.
   PagePool(size_t page_bytes, size_t budget_bytes);
   ~PagePool();
   PagePool(const PagePool&) = delete;
   PagePool& operator=(const PagePool&) = delete;
 
-  /// A zeroed page, or an empty ref when all are held (or the system has no more memory).
+  /// A zeroed page, or an empty ref when all are held.
   PageRef allocate();
 
   /// Copy on write: after it, `page` is held by nobody else and has the same content. False, and
@@ -59,28 +61,27 @@ class PagePool {
   bool make_writable(PageRef& page);
 
   size_t page_bytes() const { return page_bytes_; }
-  int64_t capacity() const;
+  int64_t capacity() const { return capacity_; }
   int64_t in_use() const;
   int64_t available() const;
 
  private:
   friend class PageRef;
   struct Slot {
-    std::byte* data = nullptr;
     std::atomic<uint32_t> holds{0};
     bool dirty = false;
   };
 
-  bool add_slab();
+  std::byte* data(uint32_t index) const { return memory_.data() + index * stride_; }
   void release(uint32_t index);
 
   const size_t page_bytes_;
   const size_t stride_;  // page_bytes_ rounded up to a cache line
   int64_t capacity_;
+  HugeRegion memory_;  // takes memory where it is touched
   std::unique_ptr<Slot[]> slots_;
   mutable std::mutex mutex_;
-  std::vector<Buffer> slabs_;
-  int64_t made_ = 0;  // slots that have memory
+  int64_t made_ = 0;  // slots that were ever in use
   std::vector<uint32_t> free_;
 };
 

@@ -319,9 +319,11 @@ StepOutput Transformer::draft(std::span<const DraftSequence> batch) {
 }
 
 std::span<std::byte* const> SequencePages::reserve(int64_t length) {
-  while (static_cast<int64_t>(pages_.size()) * kPageTokens < length) {
-    buffers_.emplace_back(page_bytes_);
-    pages_.push_back(buffers_.back().data());
+  const auto missing =
+      static_cast<size_t>(std::max<int64_t>(ceil_div(length, kPageTokens) - std::ssize(pages_), 0));
+  if (missing > 0) buffers_.emplace_back(missing * page_bytes_);
+  for (size_t i = 0; i < missing; ++i) {
+    pages_.push_back(buffers_.back().data() + i * page_bytes_);
   }
   return pages_;
 }

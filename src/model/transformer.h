@@ -71,12 +71,12 @@ class Transformer : public LanguageModel {
 class SequencePages {
  public:
   explicit SequencePages(const LanguageModel& model) : page_bytes_(model.page_bytes()) {}
-  /// Makes room for positions 0 .. length - 1.
+  /// Makes room for positions 0 .. length - 1. Pages that are made at once lie together.
   std::span<std::byte* const> reserve(int64_t length);
 
  private:
   size_t page_bytes_;
-  std::vector<Buffer> buffers_;
+  std::vector<Buffer> buffers_;  // large ones lie in huge pages
   std::vector<std::byte*> pages_;
 };
 
