@@ -114,7 +114,7 @@ void score_tile(const int32_t* queries, const Shape& shape, const Keys& keys, fl
   const std::byte* low = keys.now;
   const std::byte* high = keys.now + 8 * s1;
   for (int64_t k = 0; k < steps; ++k) {
-    _mm_prefetch(keys.next + k * T * 4, _MM_HINT_T0);
+    _mm_prefetch(keys.next + k * T * 4, _MM_HINT_T1);
     __m512i q[V];
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) q[v] = _mm512_load_si512(queries + k * shape.lanes + v * 16);
@@ -152,6 +152,14 @@ struct Block {
                (args.cache_dtype == DType::kF32 ? 4 : 2);
   }
 };
+
+/// The positions of a block page by page: calls visit(first offset, entry there, positions).
+template <typename Visit>
+inline __attribute__((always_inline)) void for_pages(const Block& block, Visit&& visit) {
+  for (int64_t t = 0; t < block.count; t += kCachePage) {
+    visit(t, block.entry(t), std::min(kCachePage, block.count - t));
+  }
+}
 
 template <typename Type>
 void score_block(const Block& block, const Shape& shape, const int32_t* queries, float* scores) {
@@ -218,33 +226,45 @@ void softmax_block(const Shape& shape, int64_t count, int vector, Memory& m) {
                   _mm512_fmadd_ps(_mm512_load_ps(m.part_total + at), shrink, sum));
 }
 
-/// 64 columns of the block's latents as [positions / step][64] dwords; what lies past the last
-/// position or column is zero.
+/// 32 columns of two neighbours, or of one and zeros, from `a` on: interleaved within 128 bits, so
+/// columns 0-3 8-11 16-19 24-27, then 4-7 12-15 20-23 28-31.
+inline __attribute__((always_inline)) void interleave(__m512i a, __m512i b, __m512i& low,
+                                                      __m512i& high) {
+  low = _mm512_unpacklo_epi16(a, b);
+  high = _mm512_unpackhi_epi16(a, b);
+}
+
+/// Up to 64 columns of the block's latents as [positions / step][64] dwords; what lies past the
+/// last position or column is zero.
 template <typename Type>
 void gather_values(const Block& block, int64_t column, int64_t columns, int32_t* out) {
-  for (int64_t t = 0; t < block.count; t += Type::kStep) {
+  const int64_t stride = block.args.latent_stride;
+  for_pages(block, [&](int64_t first, const std::byte* entry, int64_t count) {
+    const auto* at = reinterpret_cast<const typename Type::Element*>(entry) + column;
+    int32_t* to = out + first / Type::kStep * kColumns;
     if constexpr (Type::kStep == 2) {
-      const auto* a = reinterpret_cast<const uint16_t*>(block.entry(t)) + column;
-      const bool pair = t + 1 < block.count;
-      const auto* b = pair ? reinterpret_cast<const uint16_t*>(block.entry(t + 1)) + column : a;
-      for (int half = 0; half < 2; ++half) {
-        const int64_t left = columns - half * 32;
-        const auto mask = static_cast<__mmask32>(first64(left) & 0xFFFFFFFFu);
-        const __m512i x = _mm512_maskz_loadu_epi16(mask, a + half * 32);
-        const __m512i y = _mm512_maskz_loadu_epi16(pair ? mask : 0, b + half * 32);
-        // Interleaved within 128 bits: columns 0-3 8-11 16-19 24-27, then 4-7 12-15 20-23 28-31.
-        int32_t* to = out + t / 2 * kColumns + half * 32;
-        _mm512_store_si512(to, _mm512_unpacklo_epi16(x, y));
-        _mm512_store_si512(to + 16, _mm512_unpackhi_epi16(x, y));
+      const auto mask0 = static_cast<__mmask32>(first64(std::min<int64_t>(columns, 32)));
+      const auto mask1 = static_cast<__mmask32>(first64(columns - 32));
+      for (int64_t t = 0; t < count; t += 2, at += 2 * stride, to += kColumns) {
+        const uint16_t* next = t + 1 < count ? at + stride : at;
+        const __mmask32 pair = t + 1 < count ? ~__mmask32{0} : 0;
+        __m512i x[4];
+        interleave(_mm512_maskz_loadu_epi16(mask0, at),
+                   _mm512_maskz_loadu_epi16(mask0 & pair, next), x[0], x[1]);
+        interleave(_mm512_maskz_loadu_epi16(mask1, at + 32),
+                   _mm512_maskz_loadu_epi16(mask1 & pair, next + 32), x[2], x[3]);
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) _mm512_store_si512(to + v * 16, x[v]);
       }
     } else {
-      const auto* a = reinterpret_cast<const float*>(block.entry(t)) + column;
-      for (int v = 0; v < 4; ++v) {
-        _mm512_store_ps(reinterpret_cast<float*>(out) + t * kColumns + v * 16,
-                        _mm512_maskz_loadu_ps(first16(columns - v * 16), a + v * 16));
+      for (int64_t t = 0; t < count; ++t, at += stride, to += kColumns) {
+        for (int v = 0; v < 4; ++v) {
+          _mm512_store_ps(to + v * 16,
+                          _mm512_maskz_loadu_ps(first16(columns - v * 16), at + v * 16));
+        }
       }
     }
-  }
+  });
 }
 
 /// out[4 rows][64 columns] = out * shrink + the block's weighted values.
@@ -276,10 +296,57 @@ void weigh_tile(const Shape& shape, int64_t steps, const Memory& m, int64_t row,
   }
 }
 
+/// out[R rows][32 columns] = out * shrink + the block's weighted values, which are taken from their
+/// pages: to gather them for 16 rows alone costs more than to interleave them twice.
+template <int R>
+void weigh_in_place(const Block& block, const Shape& shape, const Memory& m, int64_t row,
+                    int64_t column, float* out) {
+  __m512 sum[R][2] = {};
+  const int64_t stride = shape.stride * 2;
+  const int32_t* weights = m.weights.as<int32_t>() + row;
+  const auto add = [&](const __m512i& a, const __m512i& b) __attribute__((always_inline)) {
+    __m512i low, high;
+    interleave(a, b, low, high);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const __m512i p = _mm512_set1_epi32(weights[r]);
+      sum[r][0] = Bf16::multiply_add(sum[r][0], low, p);
+      sum[r][1] = Bf16::multiply_add(sum[r][1], high, p);
+    }
+    weights += shape.lanes;
+  };
+  for (int64_t t = 0; t < block.count; t += kCachePage) {
+    const std::byte* at = block.entry(t) + column * 2;
+    const int64_t count = std::min(kCachePage, block.count - t);
+    for (int64_t i = 0; i + 1 < count; i += 2, at += 2 * stride) {
+      add(_mm512_loadu_si512(at), _mm512_loadu_si512(at + stride));
+    }
+    if (count % 2 != 0) add(_mm512_loadu_si512(at), _mm512_setzero_si512());
+  }
+  const int64_t out_stride = round_up(shape.rank, kColumns);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    const __m512 shrink = _mm512_set1_ps(m.shrink[row + r]);
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) {
+      float* at = out + r * out_stride + v * 16;
+      _mm512_store_ps(at, _mm512_fmadd_ps(_mm512_load_ps(at), shrink, sum[r][v]));
+    }
+  }
+}
+
 template <typename Type>
 void weigh_block(const Block& block, const Shape& shape, Memory& m) {
-  const int64_t steps = ceil_div(block.count, Type::kStep);
   const int64_t stride = round_up(shape.rank, kColumns);
+  if (Type::kStep == 2 && shape.vectors == 1 && shape.rank % 32 == 0) {
+    for (int64_t column = 0; column < shape.rank; column += 32) {
+      for (int64_t row = 0; row < shape.rows; row += 8) {
+        weigh_in_place<8>(block, shape, m, row, column, m.part.as<float>() + row * stride + column);
+      }
+    }
+    return;
+  }
+  const int64_t steps = ceil_div(block.count, Type::kStep);
   for (int64_t column = 0; column < shape.rank; column += kColumns) {
     gather_values<Type>(block, column, std::min(kColumns, shape.rank - column),
                         m.values.as<int32_t>());
@@ -293,17 +360,23 @@ void weigh_block(const Block& block, const Shape& shape, Memory& m) {
 template <typename Type>
 void unpack(const Shape& shape, const Memory& m, const AttendState& state) {
   const int64_t stride = round_up(shape.rank, kColumns);
-  // Undoes gather_values' interleave: 4 floats at a time.
-  constexpr int kOrder[8] = {0, 4, 1, 5, 2, 6, 3, 7};
+  // Undoes interleave(): 4 floats of `low`, 4 of `high`, and so on.
+  const __m512i first_half =
+      _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+  const __m512i second_half =
+      _mm512_setr_epi32(8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
   for (int64_t r = 0; r < shape.rows; ++r) {
     const float* from = m.part.as<float>() + r * stride;
     float* to = state.out.row(r);
     if constexpr (Type::kStep == 1) {
       std::memcpy(to, from, static_cast<size_t>(shape.rank) * 4);
     } else {
-      for (int64_t i = 0; i < shape.rank; i += 4) {
-        const float* quad = from + i / 32 * 32 + kOrder[i / 4 % 8] * 4;
-        std::memcpy(to + i, quad, static_cast<size_t>(std::min<int64_t>(4, shape.rank - i)) * 4);
+      for (int64_t i = 0; i < shape.rank; i += 32) {
+        const __m512 low = _mm512_load_ps(from + i), high = _mm512_load_ps(from + i + 16);
+        _mm512_mask_storeu_ps(to + i, first16(shape.rank - i),
+                              _mm512_permutex2var_ps(low, first_half, high));
+        _mm512_mask_storeu_ps(to + i + 16, first16(shape.rank - i - 16),
+                              _mm512_permutex2var_ps(low, second_half, high));
       }
     }
     state.top[r] = m.part_top[r];
