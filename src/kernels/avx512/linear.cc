@@ -144,7 +144,13 @@ class Panels {
     const int64_t count = columns(at.block);
     const uint8_t* block = codes(at);
     BlockArgs args{};
-    args.weights = widened(block, count);
+    if (fp8_ && !floats_) {
+      args.codes = block;
+      args.table = &memory_.table;
+      args.weights = memory_.pairs.as<uint8_t>();
+    } else {
+      args.weights = widened(block, count);
+    }
     args.steps = floats_ ? count : ceil_div(count, 2);
     args.x = x_;
     args.rows = rows_.count;

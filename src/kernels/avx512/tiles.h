@@ -18,6 +18,7 @@ namespace fathom::avx512 {
 namespace {
 
 constexpr int kTileRows = 6;
+constexpr int kWideningRows = 4;      // of the tile that widens what it multiplies
 constexpr int kUnroll = 4;            // steps of K that fetch one piece together
 constexpr int64_t kFetchBytes = 256;  // of a piece: a line a step
 constexpr int64_t kMostPieces = kScaleBlock / kUnroll;
@@ -51,7 +52,9 @@ struct Totals {
 
 /// One block of a panel against all rows.
 struct BlockArgs {
-  const uint8_t* weights;     // [steps][64] dwords
+  const uint8_t* weights;     // [steps][64] dwords; with codes, room for them
+  const uint8_t* codes;       // FP8 that the first tile widens to `weights`, or null
+  const E4M3Table* table;     // for codes
   int64_t steps;              // of K
   const std::byte* const* x;  // each row at column 0
   int64_t rows;
@@ -135,13 +138,14 @@ inline __attribute__((always_inline)) void tile_step(const uint8_t* weights,
   }
 }
 
-/// Rows [first, last), R at a time. With kWeights weights are fetched too, two lines a step.
-template <typename Kind, int R, bool kWeights>
+/// Rows [first, last), R at a time. kLines of weights are fetched too in each step, into the second
+/// cache: the first one has too few places for what is on its way from memory.
+template <typename Kind, int R, int kLines>
 void run_tiles(const BlockArgs& b, int64_t first, int64_t last, Ahead& ahead) {
   const int64_t unrolled = b.steps / kUnroll;
   for (int64_t row = first; row < last; row += R) {
     Fetches fetches;
-    const uint8_t* next = kWeights ? ahead.take(b.steps * 128) : nullptr;
+    const uint8_t* next = kLines > 0 ? ahead.take(b.steps * kLines * 64) : nullptr;
     fetches.plan<Kind>(b, row + R, R);
     const std::byte* x[R];
 #pragma GCC unroll 6
@@ -153,9 +157,9 @@ void run_tiles(const BlockArgs& b, int64_t first, int64_t last, Ahead& ahead) {
 #pragma GCC unroll 4
       for (int u = 0; u < kUnroll; ++u) {
         _mm_prefetch(fetch + u * 64, _MM_HINT_T0);
-        if (kWeights) {
-          _mm_prefetch(next + (i * kUnroll + u) * 128, _MM_HINT_T0);
-          _mm_prefetch(next + (i * kUnroll + u) * 128 + 64, _MM_HINT_T0);
+#pragma GCC unroll 2
+        for (int line = 0; line < kLines; ++line) {
+          _mm_prefetch(next + ((i * kUnroll + u) * kLines + line) * 64, _MM_HINT_T1);
         }
         tile_step<Kind, R>(weights + u * 256, x, i * kUnroll + u, sum);
       }
@@ -168,30 +172,97 @@ void run_tiles(const BlockArgs& b, int64_t first, int64_t last, Ahead& ahead) {
   }
 }
 
-using TilesFunction = void (*)(const BlockArgs&, int64_t, int64_t, Ahead&);
-template <typename Kind, bool kWeights>
-constexpr TilesFunction kTiles[kTileRows + 1] = {nullptr,
-                                                 run_tiles<Kind, 1, kWeights>,
-                                                 run_tiles<Kind, 2, kWeights>,
-                                                 run_tiles<Kind, 3, kWeights>,
-                                                 run_tiles<Kind, 4, kWeights>,
-                                                 run_tiles<Kind, 5, kWeights>,
-                                                 run_tiles<Kind, 6, kWeights>};
+/// The first R rows of a block in FP8: leaves its pairs of BF16 to the tiles that follow. Widening
+/// and its stores, which take as long as two rows' products by themselves, go beside products here.
+template <int R, int kLines>
+void run_widening_tile(const BlockArgs& b, int64_t next_rows, Ahead& ahead) {
+  constexpr int kGroups = kUnroll / 2;  // of 4 columns, that fetch one piece together
+  Fetches fetches;
+  const uint8_t* next = kLines > 0 ? ahead.take(b.steps * kLines * 64) : nullptr;
+  fetches.plan<Pairs>(b, R, next_rows);
+  const E4M3Table table = *b.table;
+  const std::byte* x[R];
+#pragma GCC unroll 4
+  for (int r = 0; r < R; ++r) x[r] = b.x[r] + b.offset;
+  __m512 sum[R][kVectors] = {};
+  const uint8_t* codes = b.codes;
+  auto* pairs = const_cast<uint8_t*>(b.weights);
+  const auto group = [&](int64_t g) __attribute__((always_inline)) {
+    __m512i w[2][kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      widen(table, _mm512_load_si512(codes + v * 64), w[0][v], w[1][v]);
+      _mm512_store_si512(pairs + v * 64, w[0][v]);
+      _mm512_store_si512(pairs + 256 + v * 64, w[1][v]);
+    }
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const __m512i pair = Pairs::load(x[r], 2 * g + half);
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) {
+          sum[r][v] = Pairs::multiply_add(sum[r][v], w[half][v], pair);
+        }
+      }
+    }
+    codes += 256;
+    pairs += 512;
+  };
+  const int64_t unrolled = b.steps / kUnroll;
+  for (int64_t i = 0; i < unrolled; ++i) {
+    const auto* fetch = static_cast<const uint8_t*>(fetches.piece[i]);
+#pragma GCC unroll 2
+    for (int u = 0; u < kGroups; ++u) {
+      _mm_prefetch(fetch + 2 * u * 64, _MM_HINT_T0);
+      _mm_prefetch(fetch + (2 * u + 1) * 64, _MM_HINT_T0);
+#pragma GCC unroll 4
+      for (int line = 0; line < 2 * kLines; ++line) {
+        _mm_prefetch(next + ((i * kGroups + u) * 2 * kLines + line) * 64, _MM_HINT_T1);
+      }
+      group(i * kGroups + u);
+    }
+  }
+  for (int64_t g = unrolled * kGroups; g < ceil_div(b.steps, 2); ++g) group(g);
+  add_block<R>(sum, b, 0);
+}
 
-/// All rows: in tiles as equal as can be, the larger ones first.
+using TilesFunction = void (*)(const BlockArgs&, int64_t, int64_t, Ahead&);
+template <typename Kind, int kLines>
+constexpr TilesFunction kTiles[kTileRows + 1] = {nullptr,
+                                                 run_tiles<Kind, 1, kLines>,
+                                                 run_tiles<Kind, 2, kLines>,
+                                                 run_tiles<Kind, 3, kLines>,
+                                                 run_tiles<Kind, 4, kLines>,
+                                                 run_tiles<Kind, 5, kLines>,
+                                                 run_tiles<Kind, 6, kLines>};
+
+using WideningFunction = void (*)(const BlockArgs&, int64_t, Ahead&);
+template <int kLines>
+constexpr WideningFunction kWideningTiles[kWideningRows + 1] = {
+    nullptr, run_widening_tile<1, kLines>, run_widening_tile<2, kLines>,
+    run_widening_tile<3, kLines>, run_widening_tile<4, kLines>};
+
+/// All rows: in tiles as equal as can be, the larger ones first, but for the one that widens.
 template <typename Kind>
 void block_product(const BlockArgs& b, Ahead ahead) {
-  const int64_t tiles = ceil_div(b.rows, kTileRows);
-  const int64_t small = b.rows / tiles, large = b.rows % tiles;  // rows of a tile; larger tiles
-  const int64_t middle = large * (small + 1);
-  int64_t row = 0;
+  int64_t row = b.codes ? std::min<int64_t>(b.rows, kWideningRows) : 0;
+  const int64_t tiles = ceil_div(b.rows - row, kTileRows);
+  const int64_t small = tiles > 0 ? (b.rows - row) / tiles : 0;  // rows of a tile
+  const int64_t middle = row + (tiles > 0 ? (b.rows - row) % tiles * (small + 1) : 0);
+  const int64_t all_tiles = tiles + (b.codes ? 1 : 0);
+  const bool one_line = ahead.end - ahead.next <= all_tiles * b.steps * 64;
+  if (b.codes) {
+    const int64_t next_rows = std::max<int64_t>(row < middle ? small + 1 : small, 1);
+    (one_line ? kWideningTiles<1> : kWideningTiles<2>)[row](b, next_rows, ahead);
+  }
   while (row < b.rows && ahead.next < ahead.end) {
     const int64_t rows = row < middle ? small + 1 : small;
-    kTiles<Kind, true>[rows](b, row, row + rows, ahead);
+    (one_line ? kTiles<Kind, 1> : kTiles<Kind, 2>)[rows](b, row, row + rows, ahead);
     row += rows;
   }
-  if (row < middle) kTiles<Kind, false>[small + 1](b, row, middle, ahead);
-  kTiles<Kind, false>[small](b, std::max(row, middle), b.rows, ahead);
+  if (row < middle) kTiles<Kind, 0>[small + 1](b, row, middle, ahead);
+  if (row < b.rows) kTiles<Kind, 0>[small](b, std::max(row, middle), b.rows, ahead);
 }
 
 /// FP8 of one block to pairs of BF16.
