@@ -49,7 +49,7 @@ void walk_panels(const Walk& walk) {
         for (int v = 0; v < kVectors; ++v) {
           const uint8_t* at =
               weights + static_cast<size_t>(p) * panel_bytes + g * kInt8GroupBytes + v * 64;
-          _mm_prefetch(at + kAhead, _MM_HINT_T0);
+          _mm_prefetch(at + kAhead, _MM_HINT_T1);
           const __m512i w = _mm512_load_si512(at);
 #pragma GCC unroll 6
           for (int r = 0; r < R; ++r) {

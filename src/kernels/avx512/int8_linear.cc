@@ -47,7 +47,10 @@ void multiply(const Tile& tile) {
   const uint8_t* ahead = tile.ahead;
   for (int64_t g = 0; g < kInt8Groups; ++g) {
 #pragma GCC unroll 4
-    for (int i = 0; i < kLines; ++i) _mm_prefetch(ahead + i * kLine, _MM_HINT_T0);
+    for (int i = 0; i < kLines; ++i) {
+      // With few tiles a block they are many at once, more than the first cache waits for.
+      _mm_prefetch(ahead + i * kLine, kLines > 1 ? _MM_HINT_T1 : _MM_HINT_T0);
+    }
     ahead += kLines * kLine;
     __m512i w[kVectors];
 #pragma GCC unroll 4
