@@ -81,7 +81,7 @@ void mlps(Pass& pass, std::span<const MlpGroup> groups, const Activations& x, Ma
   }
   const Mat<float> middle = pass.mlp.middle.get(rows, widest);
   const Activations in = pass.mlp.middle_in.reserve(pass.numerics(), middle);
-  const Pieces columns = pass.cut(widths, kBlockPanels);
+  const Pieces columns = pass.cut_in_turns(widths, kBlockPanels);
   pass.share(2 * ns, columns.ends, [&](int64_t item, int thread) {
     const Piece& piece = columns[item];
     gate_and_up(pass, placed[static_cast<size_t>(piece.matrix)], piece, thread, in);

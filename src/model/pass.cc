@@ -82,6 +82,22 @@ Pieces Pass::cut(std::span<const int64_t> outputs, int64_t least) const {
   return {pieces_, piece_ends_};
 }
 
+Pieces Pass::cut_in_turns(std::span<const int64_t> outputs, int64_t least) const {
+  const Pieces cut = this->cut(outputs, least);
+  turns_.clear();
+  for (int64_t begin = 0; const int64_t end : cut.ends) {
+    const auto of_first = [](const Piece& piece) { return piece.matrix == 0; };
+    const auto first = cut.all.begin() + begin, last = cut.all.begin() + end;
+    const auto others = std::find_if_not(first, last, of_first);
+    const int64_t turns = std::min(others - first, last - others);
+    for (int64_t i = 0; i < turns; ++i) turns_.insert(turns_.end(), {first[i], others[i]});
+    turns_.insert(turns_.end(), first + turns, others);
+    turns_.insert(turns_.end(), others + turns, last);
+    begin = end;
+  }
+  return {turns_, piece_ends_};
+}
+
 void Pass::linear(std::initializer_list<Product> products) const {
   std::vector<int64_t> outputs;
   double ns = 0;

@@ -112,6 +112,10 @@ class Pass {
   /// Pieces of one NUMA node's panels, of all matrices, come before the next node's. Valid until
   /// the next call.
   Pieces cut(std::span<const int64_t> outputs, int64_t least = 1) const;
+  /// The same, the first matrix's pieces in turns with the others'. For one that many rows take, so
+  /// that it is bound by arithmetic, among such as few take, which are bound by memory: threads
+  /// then use both at once.
+  Pieces cut_in_turns(std::span<const int64_t> outputs, int64_t least) const;
   /// Products of equally many rows, whose outputs are shared out over the threads together.
   void linear(std::initializer_list<Product> products) const;
   void linear(const Activations& x, const WeightView& w, Mat<float> y) const {
@@ -183,7 +187,7 @@ class Pass {
   float rope_magnitude_;
   float softmax_scale_;
   const PlacedRows* rows_ = nullptr;
-  mutable std::vector<Piece> pieces_;
+  mutable std::vector<Piece> pieces_, turns_;
   mutable std::vector<int64_t> piece_ends_;
 };
 
