@@ -216,24 +216,27 @@ TEST_P(Ops, AttentionOfEveryLengthAndWidth) {
   }
 }
 
+// Few rows and many are weighted in different ways, widths of whole vectors and others too.
 TEST_P(Ops, AttentionOfARowIsItsOwn) {
-  std::vector<int64_t> lengths(kAttendRows);
-  for (size_t r = 0; r < lengths.size(); ++r) lengths[r] = 1 + static_cast<int64_t>(r) * 19;
-  for (DType dtype : {DType::kBF16, DType::kF32}) {
-    const Attention a(dtype, 130, 6, lengths, rng_);
-    States all(kAttendRows, a.rank);
-    set().attend(a.args, 0, a.parts(), all.view);
-    for (int64_t r = 0; r < kAttendRows; r += 7) {
-      AttendArgs alone = a.args;
-      alone.q = a.args.q.rows_from(r, 1);
-      alone.lengths = &a.lengths[static_cast<size_t>(r)];
-      States one(1, a.rank);
-      set().attend(alone, 0, ceil_div(*alone.lengths, kAttendPart), one.view);
-      EXPECT_EQ(std::memcmp(one.out.data(), &all.out[static_cast<size_t>(r * a.rank)],
-                            one.out.size() * sizeof(float)),
-                0)
-          << dtype_name(dtype) << " row " << r;
-      EXPECT_EQ(one.total[0], all.total[static_cast<size_t>(r)]);
+  for (const auto& [rank, rows] : {std::pair<int64_t, int64_t>{130, 64}, {64, 64}, {64, 16}}) {
+    std::vector<int64_t> lengths(static_cast<size_t>(rows));
+    for (size_t r = 0; r < lengths.size(); ++r) lengths[r] = 1 + static_cast<int64_t>(r) * 19;
+    for (DType dtype : {DType::kBF16, DType::kF32}) {
+      const Attention a(dtype, rank, 6, lengths, rng_);
+      States all(rows, a.rank);
+      set().attend(a.args, 0, a.parts(), all.view);
+      for (int64_t r = 0; r < rows; r += 7) {
+        AttendArgs alone = a.args;
+        alone.q = a.args.q.rows_from(r, 1);
+        alone.lengths = &a.lengths[static_cast<size_t>(r)];
+        States one(1, a.rank);
+        set().attend(alone, 0, ceil_div(*alone.lengths, kAttendPart), one.view);
+        EXPECT_EQ(std::memcmp(one.out.data(), &all.out[static_cast<size_t>(r * a.rank)],
+                              one.out.size() * sizeof(float)),
+                  0)
+            << dtype_name(dtype) << " row " << r << " of " << rows << ", rank " << rank;
+        EXPECT_EQ(one.total[0], all.total[static_cast<size_t>(r)]);
+      }
     }
   }
 }

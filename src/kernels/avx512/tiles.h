@@ -3,10 +3,10 @@
 //
 // NOTES: 6 x 4 accumulators leave 8 registers for weights and broadcasts; 24 chains cover the dot
 // product's latency of 6 at 2 a cycle, and a step of K asks 10 loads of the 24 that would fit. Room
-// is left for one prefetch a step, so all that a tile's end would wait for is asked for one tile
-// early; the next weights, 8 KB of FP8, already by the first tile, for they come from
-// the memory. Totals are read and written by nothing else: the first block makes them, the last one
-// writes to y.
+// is left for a few prefetches a step, so all that a tile's end would wait for is asked for one
+// tile early; and the next weights, which come from the memory, a block early. FP8 is widened once,
+// by a first tile of few rows, for a store takes as long as one and a half dot products. Totals are
+// read and written by nothing else: the first block makes them, the last one writes to y.
 #pragma once
 
 #include <algorithm>
