@@ -296,36 +296,36 @@ void weigh_tile(const Shape& shape, int64_t steps, const Memory& m, int64_t row,
   }
 }
 
-/// out[R rows][32 columns] = out * shrink + the block's weighted values, which are taken from their
+constexpr int kInPlaceRows = 8;
+
+/// out[8 rows][32 columns] = out * shrink + the block's weighted values, which are taken from their
 /// pages: to gather them for 16 rows alone costs more than to interleave them twice.
-template <int R>
 void weigh_in_place(const Block& block, const Shape& shape, const Memory& m, int64_t row,
                     int64_t column, float* out) {
-  __m512 sum[R][2] = {};
+  __m512 sum[kInPlaceRows][2] = {};
   const int64_t stride = shape.stride * 2;
   const int32_t* weights = m.weights.as<int32_t>() + row;
   const auto add = [&](const __m512i& a, const __m512i& b) __attribute__((always_inline)) {
     __m512i low, high;
     interleave(a, b, low, high);
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
+    for (int r = 0; r < kInPlaceRows; ++r) {
       const __m512i p = _mm512_set1_epi32(weights[r]);
       sum[r][0] = Bf16::multiply_add(sum[r][0], low, p);
       sum[r][1] = Bf16::multiply_add(sum[r][1], high, p);
     }
     weights += shape.lanes;
   };
-  for (int64_t t = 0; t < block.count; t += kCachePage) {
-    const std::byte* at = block.entry(t) + column * 2;
-    const int64_t count = std::min(kCachePage, block.count - t);
+  for_pages(block, [&](int64_t, const std::byte* entry, int64_t count) {
+    const std::byte* at = entry + column * 2;
     for (int64_t i = 0; i + 1 < count; i += 2, at += 2 * stride) {
       add(_mm512_loadu_si512(at), _mm512_loadu_si512(at + stride));
     }
     if (count % 2 != 0) add(_mm512_loadu_si512(at), _mm512_setzero_si512());
-  }
+  });
   const int64_t out_stride = round_up(shape.rank, kColumns);
 #pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) {
+  for (int r = 0; r < kInPlaceRows; ++r) {
     const __m512 shrink = _mm512_set1_ps(m.shrink[row + r]);
 #pragma GCC unroll 2
     for (int v = 0; v < 2; ++v) {
@@ -340,8 +340,8 @@ void weigh_block(const Block& block, const Shape& shape, Memory& m) {
   const int64_t stride = round_up(shape.rank, kColumns);
   if (Type::kStep == 2 && shape.vectors == 1 && shape.rank % 32 == 0) {
     for (int64_t column = 0; column < shape.rank; column += 32) {
-      for (int64_t row = 0; row < shape.rows; row += 8) {
-        weigh_in_place<8>(block, shape, m, row, column, m.part.as<float>() + row * stride + column);
+      for (int64_t row = 0; row < shape.rows; row += kInPlaceRows) {
+        weigh_in_place(block, shape, m, row, column, m.part.as<float>() + row * stride + column);
       }
     }
     return;
