@@ -14,6 +14,7 @@ import asyncio
 import json
 import multiprocessing
 import os
+import re
 import resource
 import socket
 import statistics
@@ -79,6 +80,7 @@ class Server:
 
     def request(self, text, **more):
         body = json.dumps({"model": "deepseek-chat", "stream": True,
+                           "stream_options": {"include_usage": True},
                            "messages": [{"role": "user", "content": text}], **more})
         return (f"POST /chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
                 f"{self.key}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
@@ -105,12 +107,16 @@ class Stream(asyncio.Protocol):
             self.head += data[:16]
         if b'"content":"' in data:
             self.arrivals.append(time.perf_counter())
-        self.tail = (self.tail + data)[-64:]
+        self.tail = (self.tail + data)[-1024:]
         if b"[DONE]" in self.tail:
             self.finish(self.head.startswith(b"HTTP/1.1 200"))
 
     def connection_lost(self, _):
         self.finish(False)
+
+    def tokens(self):
+        found = re.search(rb'"completion_tokens":(\d+)', self.tail)
+        return int(found[1]) if found else 0
 
     def finish(self, good):
         if not self.done.done():
@@ -240,19 +246,18 @@ async def run_model(server, request, count):
     streams = await open_streams(server.address, request, count)
     good = await asyncio.gather(*(stream.done for stream in streams))
     firsts = [stream.arrivals[0] - stream.began for stream in streams if stream.arrivals]
-    return good.count(False), firsts
+    return good.count(False), firsts, sum(stream.tokens() for stream in streams)
 
 
 def model(arguments, server, tokens, running):
     before, memory = server.seconds(), server.resident()
     began = time.perf_counter()
     request = server.request("Once upon a time", max_tokens=tokens, temperature=1)
-    errors, firsts = asyncio.run(run_model(server, request, arguments.streams))
+    errors, firsts, count = asyncio.run(run_model(server, request, arguments.streams))
     seconds = time.perf_counter() - began
     own, everything = server.own_share(before)
-    count = arguments.streams * tokens
-    print(f"{arguments.streams} streams of {tokens} tokens from a model, {running} computed at a "
-          f"time: {errors} errors, "
+    print(f"{arguments.streams} streams of up to {tokens} tokens from a model, {running} computed "
+          f"at a time: {errors} errors, {count} tokens, "
           f"{count / seconds:.0f} tokens/s, first token after {statistics.median(firsts):.2f} s at "
           f"the median; the server itself {own:.2f} of {everything:.2f} s of processor time, "
           f"{100 * own / everything:.1f}%, {1e6 * own / count:.1f} us a token; "

@@ -8,52 +8,61 @@ namespace fathom::api {
 
 namespace asio = boost::asio;
 
-void Wakeups::wake(std::shared_ptr<Inbox> inbox) {
+void Wakeups::wake(std::shared_ptr<Inbox> inbox, Clock::time_point earliest) {
   {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back(std::move(inbox));
+    asleep_.push_back({std::move(inbox), earliest});
   }
-  if (!in_rounds_) set_out();
+  if (!rest_) set_out();
 }
 
 void Wakeups::set_out() {
+  const Clock::time_point now = Clock::now();
   {
     const std::lock_guard lock(mutex_);
-    if (waiting_.empty() || std::exchange(under_way_, true)) return;
+    const bool under_way = !called_.empty();
+    std::erase_if(asleep_, [&](Sleeper& sleeper) {
+      const bool called = sleeper.earliest <= now;
+      if (called) called_.push_back(std::move(sleeper.inbox));
+      return called;
+    });
+    if (under_way || called_.empty()) return;
   }
   asio::post(executor_, [self = shared_from_this()] { self->arrive(); });
 }
 
 void Wakeups::arrive() {
-  std::vector<std::shared_ptr<Inbox>> woken;
+  std::vector<std::shared_ptr<Inbox>> called;
   {
     const std::lock_guard lock(mutex_);
-    woken.swap(waiting_);
-    under_way_ = false;
+    called.swap(called_);
   }
-  for (const auto& inbox : woken) inbox->resume();
+  for (const auto& inbox : called) inbox->resume();
 }
 
 Inbox::Inbox(std::shared_ptr<Wakeups> wakeups)
     : wakeups_(std::move(wakeups)), timer_(wakeups_->executor()) {}
 
-void Inbox::push(AnswerEvent event) {
-  std::unique_lock lock(mutex_);
-  batch_.events.push_back(std::move(event));
-  notify(std::move(lock));
-}
-
-void Inbox::close(AnswerResult result) {
-  std::unique_lock lock(mutex_);
-  batch_.result = std::move(result);
-  notify(std::move(lock));
-}
-
 // One call for each time that the reader waits, however many events come meanwhile. It is woken on
 // its own thread, so its wait has begun by then.
-void Inbox::notify(std::unique_lock<std::mutex> lock) {
-  if (!std::exchange(waiting_, false)) return;
-  lock.unlock();
+void Inbox::push(AnswerEvent event) {
+  Clock::time_point earliest;
+  {
+    const std::lock_guard lock(mutex_);
+    batch_.events.push_back(std::move(event));
+    if (!std::exchange(waiting_, false)) return;
+    earliest = rests_until_;
+  }
+  wakeups_->wake(shared_from_this(), earliest);
+}
+
+// Always a call: what came before may have left the reader at rest.
+void Inbox::close(AnswerResult result) {
+  {
+    const std::lock_guard lock(mutex_);
+    batch_.result = std::move(result);
+    waiting_ = false;
+  }
   wakeups_->wake(shared_from_this());
 }
 
@@ -82,16 +91,32 @@ asio::awaitable<Inbox::Batch*> Inbox::take(Clock::time_point until) {
 }
 
 void Inbox::resume() {
-  if (!reader_) return;
-  bool waits_on = false;
-  while (collect()) {
-    waits_on = look_(taken_);
-    if (!waits_on) break;
-  }
-  if (waits_on) return;
+  if (!reader_ || look()) return;
   Reader reader = std::move(*reader_);
   reader_.reset();
   reader();
+}
+
+/// Shows what came; true when the reader waits on.
+bool Inbox::look() {
+  do {
+    if (!collect() || !look_(taken_)) return false;
+  } while (!rest());
+  return true;
+}
+
+/// False when the end came during the look.
+bool Inbox::rest() {
+  const Clock::time_point until = wakeups_->rest_end();
+  {
+    const std::lock_guard lock(mutex_);
+    if (batch_.result) return false;
+    rests_until_ = until;
+    waiting_ = batch_.events.empty();
+    if (waiting_) return true;
+  }
+  wakeups_->wake(shared_from_this(), until);
+  return true;
 }
 
 void Inbox::watch_clock() {

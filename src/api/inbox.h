@@ -25,31 +25,45 @@ class Inbox;
 /// them all. Thread-safe.
 class Wakeups final : public std::enable_shared_from_this<Wakeups> {
  public:
+  using Clock = std::chrono::steady_clock;
+
+  /// How long a reader rests after each look, where inboxes are filled in rounds: a write costs the
+  /// same for several tokens, and with a small model nearly as much as a token does. Whoever reads
+  /// does not see so short a time, and most models take longer for a token.
+  static constexpr std::chrono::milliseconds kRest{4};
+
   /// The executor must run on one thread, the readers'.
   explicit Wakeups(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
 
   /// From now on inboxes are filled in rounds, and set_out() is called after each. Before the first
   /// wake().
-  void wait_for_rounds() { in_rounds_ = true; }
-  /// Wakes its reader on the next trip; without rounds, that sets out now.
-  void wake(std::shared_ptr<Inbox> inbox);
+  void wait_for_rounds(Clock::duration rest = kRest) { rest_ = rest; }
+  /// Wakes its reader on the first trip from `earliest` on; without rounds, that sets out now.
+  void wake(std::shared_ptr<Inbox> inbox, Clock::time_point earliest = {});
   /// Begins a trip, where there is anybody to wake.
   void set_out();
   const boost::asio::any_io_executor& executor() const { return executor_; }
+  /// Until when a reader rests that looked just now.
+  Clock::time_point rest_end() const { return rest_ ? Clock::now() + *rest_ : Clock::time_point(); }
 
  private:
+  struct Sleeper {
+    std::shared_ptr<Inbox> inbox;
+    Clock::time_point earliest;
+  };
+
   void arrive();
 
   const boost::asio::any_io_executor executor_;
-  bool in_rounds_ = false;
-  std::mutex mutex_;  // of what follows
-  std::vector<std::shared_ptr<Inbox>> waiting_;
-  bool under_way_ = false;
+  std::optional<Clock::duration> rest_;  // absent: no rounds
+  std::mutex mutex_;                     // of what follows
+  std::vector<Sleeper> asleep_;
+  std::vector<std::shared_ptr<Inbox>> called_;  // the trip under way is for them
 };
 
 class Inbox final : public AnswerReceiver, public std::enable_shared_from_this<Inbox> {
  public:
-  using Clock = std::chrono::steady_clock;
+  using Clock = Wakeups::Clock;
 
   explicit Inbox(std::shared_ptr<Wakeups> wakeups);
 
@@ -70,7 +84,8 @@ class Inbox final : public AnswerReceiver, public std::enable_shared_from_this<I
   /// good until the next call.
   boost::asio::awaitable<Batch*> take(Clock::time_point until);
   /// Shown what comes while take() waits; does what can be done at once and takes that out. True:
-  /// the wait goes on. This costs a fraction of what a coroutine's turn does. Never throws.
+  /// the wait goes on, and what comes next, but for the end, is shown after a rest. This costs a
+  /// fraction of what a coroutine's turn does. Never throws.
   using FirstLook = std::function<bool(Batch&)>;
   void look_first(FirstLook look) { look_ = std::move(look); }
   void resume();
@@ -78,8 +93,9 @@ class Inbox final : public AnswerReceiver, public std::enable_shared_from_this<I
  private:
   using Reader = boost::asio::async_result<boost::asio::use_awaitable_t<>, void()>::handler_type;
 
-  void notify(std::unique_lock<std::mutex> lock);
   bool collect();
+  bool look();
+  bool rest();
   void watch_clock();
 
   std::shared_ptr<Wakeups> wakeups_;
@@ -95,6 +111,7 @@ class Inbox final : public AnswerReceiver, public std::enable_shared_from_this<I
   std::mutex mutex_;  // of what follows
   Batch batch_;
   bool waiting_ = false;
+  Clock::time_point rests_until_{};
 };
 
 }  // namespace fathom::api
