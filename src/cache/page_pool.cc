@@ -12,6 +12,15 @@ namespace {
 
 constexpr size_t kLine = 64;
 
+int64_t pages_in(size_t budget_bytes, size_t stride) {
+  FATHOM_CHECK(stride > 0);
+  if (budget_bytes < stride) {
+    fail(ErrorKind::kResource, "KV cache budget: {} bytes, expected at least one page of {}",
+         budget_bytes, stride);
+  }
+  return static_cast<int64_t>(std::min<size_t>(budget_bytes / stride, UINT32_MAX));
+}
+
 }  // namespace
 
 PageRef::PageRef(const PageRef& other) : pool_(other.pool_), index_(other.index_) {
@@ -41,16 +50,11 @@ bool PageRef::unique() const {
 }
 
 PagePool::PagePool(size_t page_bytes, size_t budget_bytes)
-    : page_bytes_(page_bytes), stride_((page_bytes + kLine - 1) / kLine * kLine) {
-  FATHOM_CHECK(page_bytes > 0);
-  capacity_ = static_cast<int64_t>(std::min<size_t>(budget_bytes / stride_, UINT32_MAX));
-  if (capacity_ == 0) {
-    fail(ErrorKind::kResource, "KV cache budget: {} bytes, expected at least one page of {}",
-         budget_bytes, stride_);
-  }
-  memory_ = HugeRegion(static_cast<size_t>(capacity_) * stride_);
-  slots_ = std::make_unique<Slot[]>(static_cast<size_t>(capacity_));
-}
+    : page_bytes_(page_bytes),
+      stride_((page_bytes + kLine - 1) / kLine * kLine),
+      capacity_(pages_in(budget_bytes, stride_)),
+      memory_(static_cast<size_t>(capacity_) * stride_),
+      slots_(std::make_unique<Slot[]>(static_cast<size_t>(capacity_))) {}
 
 PagePool::~PagePool() { FATHOM_CHECK(in_use() == 0); }
 

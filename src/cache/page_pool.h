@@ -77,7 +77,7 @@ class PagePool {
 
   const size_t page_bytes_;
   const size_t stride_;  // page_bytes_ rounded up to a cache line
-  int64_t capacity_;
+  const int64_t capacity_;
   HugeRegion memory_;  // takes memory where it is touched
   std::unique_ptr<Slot[]> slots_;
   mutable std::mutex mutex_;

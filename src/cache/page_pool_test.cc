@@ -1,8 +1,12 @@
 #include "cache/page_pool.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -27,6 +31,53 @@ TEST(PagePool, GivesZeroedPagesUpToItsBudget) {
   PageRef again = pool.allocate();
   ASSERT_TRUE(again);
   for (int b = 0; b < 100; ++b) ASSERT_EQ(again.data()[b], std::byte{0});
+}
+
+int64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t all = 0, resident = 0;
+  statm >> all >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+// Of the size that the full model's pages have: no huge page's multiple.
+TEST(PagePool, ItsPagesTakeNoMoreMemoryThanTheBudget) {
+  constexpr size_t kPage = 4'600'000;
+  constexpr size_t kBudget = 12 * kPage;
+  PagePool pool(kPage, kBudget);
+  std::vector<PageRef> pages(static_cast<size_t>(pool.capacity()));
+  const int64_t before = resident_bytes();
+  for (PageRef& page : pages) {
+    page = pool.allocate();
+    std::memset(page.data(), 0xAA, kPage);
+  }
+  const int64_t taken = resident_bytes() - before;
+  EXPECT_GE(taken, static_cast<int64_t>(kBudget - kHugePage));
+  EXPECT_LE(taken, static_cast<int64_t>(kBudget + kHugePage));
+}
+
+/// The line "VmFlags" of the mapping that `address` lies in.
+std::string mapping_flags(const void* address) {
+  std::ifstream maps("/proc/self/smaps");
+  const auto wanted = reinterpret_cast<uintptr_t>(address);
+  bool inside = false;
+  for (std::string line; std::getline(maps, line);) {
+    uintptr_t begin = 0, end = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2) {
+      inside = begin <= wanted && wanted < end;
+    } else if (inside && line.starts_with("VmFlags:")) {
+      return line + ' ';
+    }
+  }
+  return "";
+}
+
+TEST(PagePool, AsksForHugePages) {
+  if (!std::ifstream("/sys/kernel/mm/transparent_hugepage/enabled")) GTEST_SKIP() << "no such";
+  PagePool pool(64, 1 << 20);
+  const PageRef page = pool.allocate();
+  EXPECT_NE(mapping_flags(page.data()).find(" hg "), std::string::npos);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(page.data()) % kHugePage, 0u);
 }
 
 TEST(PagePool, RefusesABudgetBelowOnePage) { EXPECT_THROW(PagePool(1000, 999), Error); }
