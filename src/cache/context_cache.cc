@@ -76,18 +76,23 @@ void ContextCache::touch(std::span<const PrefixKey> chain) {
 PageRef ContextCache::allocate() {
   for (;;) {
     if (PageRef page = pool_.allocate()) return page;
-    if (!index_.evict() && !drop_queued_write()) return {};
+    if (!reclaim()) return {};
   }
 }
 
 bool ContextCache::make_writable(PageRef& page) {
   while (!pool_.make_writable(page)) {
-    if (!index_.evict() && !drop_queued_write()) return false;
+    if (!reclaim()) return false;
   }
   return true;
 }
 
-int64_t ContextCache::available() const { return pool_.available() + index_.evictable(); }
+int64_t ContextCache::available() const { return pool_.available() + pool_.reclaimable(); }
+
+bool ContextCache::reclaim() {
+  if (pool_.reclaimable() > 0 && index_.evict()) return true;
+  return drop_queued_write();
+}
 
 bool ContextCache::drop_queued_write() {
   std::lock_guard lock(mutex_);

@@ -94,6 +94,7 @@ class ContextCache {
   void run(Task& task);
   void run(Write& write);
   void enqueue(Task task);
+  bool reclaim();
   bool drop_queued_write();
 
   PagePool& pool_;

@@ -24,7 +24,7 @@ int64_t pages_in(size_t budget_bytes, size_t stride) {
 }  // namespace
 
 PageRef::PageRef(const PageRef& other) : pool_(other.pool_), index_(other.index_) {
-  if (pool_ != nullptr) pool_->slots_[index_].holds.fetch_add(1, std::memory_order_relaxed);
+  if (pool_ != nullptr) pool_->hold(index_);
 }
 
 PageRef::PageRef(PageRef&& other) noexcept
@@ -46,7 +46,18 @@ std::byte* PageRef::data() const {
 }
 
 bool PageRef::unique() const {
-  return pool_ != nullptr && pool_->slots_[index_].holds.load(std::memory_order_acquire) == 1;
+  if (pool_ == nullptr) return false;
+  return pool_->slots_[index_].state.load(std::memory_order_acquire) / PagePool::kHold == 1;
+}
+
+void PageRef::offer() const {
+  FATHOM_CHECK(pool_ != nullptr);
+  pool_->offer(index_);
+}
+
+void PageRef::withdraw() const {
+  FATHOM_CHECK(pool_ != nullptr);
+  pool_->withdraw(index_);
 }
 
 PagePool::PagePool(size_t page_bytes, size_t budget_bytes)
@@ -73,7 +84,7 @@ PageRef PagePool::allocate() {
   }
   Slot& slot = slots_[index];
   if (std::exchange(slot.dirty, true)) std::memset(data(index), 0, page_bytes_);
-  slot.holds.store(1, std::memory_order_relaxed);
+  slot.state.store(kHold, std::memory_order_relaxed);
   return PageRef(this, index);
 }
 
@@ -86,10 +97,30 @@ bool PagePool::make_writable(PageRef& page) {
   return true;
 }
 
+void PagePool::hold(uint32_t index) {
+  const uint32_t before = slots_[index].state.fetch_add(kHold, std::memory_order_relaxed);
+  if (before == kReclaimable) --reclaimable_;
+}
+
 void PagePool::release(uint32_t index) {
-  if (slots_[index].holds.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  const uint32_t before = slots_[index].state.fetch_sub(kHold, std::memory_order_acq_rel);
+  if (before == kReclaimable + kHold) ++reclaimable_;
+  if (before / kHold > 1) return;
+  FATHOM_CHECK(before == kHold);  // withdrawn, if it was offered
   std::lock_guard lock(mutex_);
   free_.push_back(index);
+}
+
+void PagePool::offer(uint32_t index) {
+  const uint32_t before = slots_[index].state.fetch_or(kOffered, std::memory_order_acq_rel);
+  FATHOM_CHECK((before & kOffered) == 0);
+  if ((before | kOffered) == kReclaimable) ++reclaimable_;
+}
+
+void PagePool::withdraw(uint32_t index) {
+  const uint32_t before = slots_[index].state.fetch_and(~kOffered, std::memory_order_acq_rel);
+  FATHOM_CHECK((before & kOffered) != 0);
+  if (before == kReclaimable) --reclaimable_;
 }
 
 int64_t PagePool::in_use() const {

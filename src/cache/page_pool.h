@@ -29,6 +29,10 @@ class PageRef {
   std::byte* data() const;
   /// Whether nobody else holds the page.
   bool unique() const;
+  /// Until withdraw(), the holder gives the page back on demand: while nobody else holds it, it is
+  /// one of PagePool::reclaimable(). Once for a page.
+  void offer() const;
+  void withdraw() const;
   bool same_page(const PageRef& other) const {
     return pool_ == other.pool_ && index_ == other.index_;
   }
@@ -64,22 +68,33 @@ class PagePool {
   int64_t capacity() const { return capacity_; }
   int64_t in_use() const;
   int64_t available() const;
+  /// Pages that are offered by their only holder.
+  int64_t reclaimable() const { return reclaimable_.load(std::memory_order_acquire); }
 
  private:
   friend class PageRef;
+  // Of a slot's state: one atomic value, so that of two holds that end at once only one is the last
+  // beside the offer.
+  static constexpr uint32_t kOffered = 1;
+  static constexpr uint32_t kHold = 2;
+  static constexpr uint32_t kReclaimable = kOffered + kHold;
   struct Slot {
-    std::atomic<uint32_t> holds{0};
+    std::atomic<uint32_t> state{0};  // kHold for each hold, and kOffered
     bool dirty = false;
   };
 
   std::byte* data(uint32_t index) const { return memory_.data() + index * stride_; }
+  void hold(uint32_t index);
   void release(uint32_t index);
+  void offer(uint32_t index);
+  void withdraw(uint32_t index);
 
   const size_t page_bytes_;
   const size_t stride_;  // page_bytes_ rounded up to a cache line
   const int64_t capacity_;
   HugeRegion memory_;  // takes memory where it is touched
   std::unique_ptr<Slot[]> slots_;
+  std::atomic<int64_t> reclaimable_ = 0;
   mutable std::mutex mutex_;
   int64_t made_ = 0;  // slots that were ever in use
   std::vector<uint32_t> free_;

@@ -100,6 +100,55 @@ TEST(PagePool, CopiesOnWriteOnlyWhatIsShared) {
   EXPECT_TRUE(c.same_page(a));
 }
 
+TEST(PagePool, CountsWhatIsOfferedAndHeldByNobodyElse) {
+  PagePool pool(64, 4 * 64);
+  PageRef cached = pool.allocate();
+  const PageRef other = pool.allocate();
+  EXPECT_EQ(pool.reclaimable(), 0);
+  {
+    const PageRef reader = cached;
+    cached.offer();
+    EXPECT_EQ(pool.reclaimable(), 0);
+  }
+  EXPECT_EQ(pool.reclaimable(), 1);
+  {
+    const PageRef reader = cached, another = reader;
+    EXPECT_EQ(pool.reclaimable(), 0);
+    EXPECT_FALSE(cached.unique());
+  }
+  EXPECT_EQ(pool.reclaimable(), 1);
+  EXPECT_TRUE(cached.unique());
+  cached.withdraw();
+  EXPECT_EQ(pool.reclaimable(), 0);
+  cached = {};
+  EXPECT_EQ(pool.in_use(), 1);
+  // The next to hold that page did not offer it.
+  cached = pool.allocate();
+  EXPECT_EQ(pool.reclaimable(), 0);
+}
+
+TEST(PagePool, CountsReclaimablePagesWhileManyThreadsReadThem) {
+  PagePool pool(64, 64 * 64);
+  std::vector<PageRef> cached;
+  for (int i = 0; i < 8; ++i) {
+    cached.push_back(pool.allocate());
+    cached.back().offer();
+  }
+  std::vector<std::thread> readers;
+  for (int t = 0; t < 4; ++t) {
+    readers.emplace_back([copies = cached]() mutable {
+      for (int i = 0; i < 5000; ++i) {
+        const PageRef mine = copies[static_cast<size_t>(i) % copies.size()];
+      }
+      copies.clear();
+    });
+  }
+  for (auto& reader : readers) reader.join();
+  EXPECT_EQ(pool.reclaimable(), 8);
+  for (PageRef& page : cached) page.withdraw();
+  EXPECT_EQ(pool.reclaimable(), 0);
+}
+
 TEST(PagePool, CountsHoldsFromManyThreads) {
   PagePool pool(64, 64 * 64);
   PageRef shared = pool.allocate();

@@ -17,6 +17,7 @@ void PrefixIndex::insert(const PrefixKey& key, PageIds ids, const PageRef& page)
   Entry& entry = place->second;
   std::ranges::copy(ids, entry.ids.begin());
   entry.page = page;
+  entry.page.offer();
   order_.push_front(key);
   entry.place = order_.begin();
 }
@@ -31,6 +32,7 @@ bool PrefixIndex::evict() {
     const auto last = std::prev(order_.end());
     const auto found = entries_.find(*last);
     if (found->second.page.unique()) {
+      found->second.page.withdraw();
       order_.erase(last);
       entries_.erase(found);
       return true;
@@ -41,13 +43,9 @@ bool PrefixIndex::evict() {
 }
 
 void PrefixIndex::clear() {
+  for (const auto& [key, entry] : entries_) entry.page.withdraw();
   entries_.clear();
   order_.clear();
-}
-
-int64_t PrefixIndex::evictable() const {
-  return std::ranges::count_if(entries_,
-                               [](const auto& item) { return item.second.page.unique(); });
 }
 
 }  // namespace fathom::cache

@@ -10,10 +10,16 @@
 
 namespace fathom::cache {
 
-/// Full pages by prefix, least recently used first to go. Holds a share of each page's count. For
-/// one thread.
+/// Full pages by prefix, least recently used first to go. It offers the pages that it holds, so
+/// that PagePool::reclaimable() counts what evict() can return; no other of the pool's holders may.
+/// For one thread.
 class PrefixIndex {
  public:
+  PrefixIndex() = default;
+  ~PrefixIndex() { clear(); }
+  PrefixIndex(const PrefixIndex&) = delete;
+  PrefixIndex& operator=(const PrefixIndex&) = delete;
+
   /// The page of `key`, now the most recently used; empty when there is none or its ids differ.
   PageRef find(const PrefixKey& key, PageIds ids);
   bool contains(const PrefixKey& key) const { return entries_.contains(key); }
@@ -29,8 +35,6 @@ class PrefixIndex {
 
   void clear();
   int64_t size() const { return static_cast<int64_t>(entries_.size()); }
-  /// Pages that evict() could return to the pool; walks all.
-  int64_t evictable() const;
 
  private:
   struct Entry {
