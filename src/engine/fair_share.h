@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 
@@ -15,23 +16,27 @@ class FairShare {
  public:
   /// A request of the user has come; to be matched by leave().
   void enter(const std::string& user) {
-    const auto [place, is_new] = users_.try_emplace(user);
-    if (is_new) place->second.served = floor_;
-    ++place->second.requests;
+    const double level = least();
+    ++users_.try_emplace(user, User{level, 0}).first->second.requests;
   }
 
   void leave(const std::string& user) {
     const auto found = users_.find(user);
-    if (--found->second.requests == 0) users_.erase(found);
-    raise_floor();
+    if (--found->second.requests > 0) return;
+    if (users_.size() == 1) left_ = found->second.served;
+    users_.erase(found);
   }
 
-  void charge(const std::string& user, double tokens) {
-    users_.at(user).served += tokens;
-    raise_floor();
-  }
+  void charge(const std::string& user, double tokens) { users_.at(user).served += tokens; }
 
   double served(const std::string& user) const { return users_.at(user).served; }
+
+  /// The service of the least served of those present, or of the last that was.
+  double least() const {
+    double least = users_.empty() ? left_ : std::numeric_limits<double>::infinity();
+    for (const auto& [name, user] : users_) least = std::min(least, user.served);
+    return least;
+  }
 
  private:
   struct User {
@@ -39,18 +44,8 @@ class FairShare {
     int64_t requests = 0;
   };
 
-  void raise_floor() {
-    bool first = true;
-    double least = floor_;
-    for (const auto& [name, user] : users_) {
-      if (first || user.served < least) least = user.served;
-      first = false;
-    }
-    floor_ = std::max(floor_, least);
-  }
-
   std::map<std::string, User> users_;
-  double floor_ = 0;  // the least service among those present
+  double left_ = 0;  // the service of the last to leave
 };
 
 }  // namespace fathom::engine

@@ -79,6 +79,7 @@ void Scheduler::end_late(Time now) {
 Scheduler::Sequences::iterator Scheduler::next_waiting() {
   auto best = waiting_.end();
   double least = 0;
+  const double none_has_less = share_.least();
   for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
     if ((*it)->done()) continue;
     const double served = share_.served((*it)->request.user);
@@ -86,6 +87,7 @@ Scheduler::Sequences::iterator Scheduler::next_waiting() {
       best = it;
       least = served;
     }
+    if (least <= none_has_less) break;
   }
   return best;
 }
