@@ -79,7 +79,8 @@ bool Service::Run::pass_on(Inbox::Batch& batch) {
   }
   if (!plain || bill_.wants_cover(tokens)) return false;
   try {
-    std::string out;
+    std::string& out = service_.next_;  // as warm as memory gets
+    out.clear();
     for (const AnswerEvent& event : batch.events) {
       note(event);
       take(event, out);

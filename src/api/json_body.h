@@ -23,7 +23,7 @@ Json parse_json(std::string_view text);
 
 /// `value` as text that is valid UTF-8 whatever it holds.
 std::string dump_json(const Json& value);
-/// Appends dump_json(text) to `out`; fast for text that needs no escapes.
+/// Appends dump_json(text) to `out`, but faster: every token's text goes through it.
 void append_json(std::string& out, std::string_view text);
 
 }  // namespace fathom::api

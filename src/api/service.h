@@ -83,6 +83,7 @@ class Service {
   Metrics metrics_;
   bool draining_ = false;
   std::unordered_set<Run*> running_;
+  std::string next_;  // where a stream's next events are written, one stream after another
 };
 
 }  // namespace fathom::api
