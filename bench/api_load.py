@@ -260,7 +260,7 @@ def model(arguments, server, tokens, running):
           f"at a time: {errors} errors, {count} tokens, "
           f"{count / seconds:.0f} tokens/s, first token after {statistics.median(firsts):.2f} s at "
           f"the median; the server itself {own:.2f} of {everything:.2f} s of processor time, "
-          f"{100 * own / everything:.1f}%, {1e6 * own / count:.1f} us a token; "
+          f"{100 * own / everything:.1f}%, {1e6 * own / max(count, 1):.1f} us a token; "
           f"{(server.resident() - memory) / 1e6:.0f} MB more")
 
 
