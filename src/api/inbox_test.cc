@@ -34,6 +34,12 @@ class InboxTest : public testing::Test {
     io_.poll();
   }
 
+  // A reader that is left waiting is never freed.
+  void TearDown() override {
+    if (!ended_) end();
+    EXPECT_TRUE(ended_);
+  }
+
   asio::awaitable<void> until_end() {
     while (!ended_) {
       const Inbox::Batch* batch = co_await inbox_->take(Inbox::Clock::now() + 1h);
@@ -132,7 +138,6 @@ TEST_F(InboxTest, AnInterruptionWakesAReaderAtRest) {
   io_.poll();
   EXPECT_EQ(taken_, 1);
   EXPECT_FALSE(ended_);
-  end();
 }
 
 }  // namespace
