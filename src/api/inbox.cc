@@ -8,7 +8,7 @@ namespace fathom::api {
 
 namespace asio = boost::asio;
 
-void Wakeups::wake(std::shared_ptr<Inbox> inbox, Clock::time_point earliest) {
+void Wakeups::wake(std::weak_ptr<Inbox> inbox, Clock::time_point earliest) {
   {
     const std::lock_guard lock(mutex_);
     asleep_.push_back({std::move(inbox), earliest});
@@ -22,9 +22,9 @@ void Wakeups::set_out() {
     const std::lock_guard lock(mutex_);
     const bool under_way = !called_.empty();
     std::erase_if(asleep_, [&](Sleeper& sleeper) {
-      const bool called = sleeper.earliest <= now;
-      if (called) called_.push_back(std::move(sleeper.inbox));
-      return called;
+      if (sleeper.earliest > now) return false;
+      if (std::shared_ptr<Inbox> inbox = sleeper.inbox.lock()) called_.push_back(std::move(inbox));
+      return true;
     });
     if (under_way || called_.empty()) return;
   }
@@ -53,7 +53,7 @@ void Inbox::push(AnswerEvent event) {
     if (!std::exchange(waiting_, false)) return;
     earliest = rests_until_;
   }
-  wakeups_->wake(shared_from_this(), earliest);
+  wakeups_->wake(weak_from_this(), earliest);
 }
 
 // Always a call: what came before may have left the reader at rest.
@@ -63,11 +63,11 @@ void Inbox::close(AnswerResult result) {
     batch_.result = std::move(result);
     waiting_ = false;
   }
-  wakeups_->wake(shared_from_this());
+  wakeups_->wake(weak_from_this());
 }
 
 void Inbox::interrupt() {
-  wakeups_->wake(shared_from_this());
+  wakeups_->wake(weak_from_this());
   wakeups_->set_out();
 }
 
@@ -115,7 +115,7 @@ bool Inbox::rest() {
     waiting_ = batch_.events.empty();
     if (waiting_) return true;
   }
-  wakeups_->wake(shared_from_this(), until);
+  wakeups_->wake(weak_from_this(), until);
   return true;
 }
 

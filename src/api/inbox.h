@@ -39,7 +39,7 @@ class Wakeups final : public std::enable_shared_from_this<Wakeups> {
   /// wake().
   void wait_for_rounds(Clock::duration rest = kRest) { rest_ = rest; }
   /// Wakes its reader on the first trip from `earliest` on; without rounds, that sets out now.
-  void wake(std::shared_ptr<Inbox> inbox, Clock::time_point earliest = {});
+  void wake(std::weak_ptr<Inbox> inbox, Clock::time_point earliest = {});
   /// Begins a trip, where there is anybody to wake.
   void set_out();
   const boost::asio::any_io_executor& executor() const { return executor_; }
@@ -48,7 +48,7 @@ class Wakeups final : public std::enable_shared_from_this<Wakeups> {
 
  private:
   struct Sleeper {
-    std::shared_ptr<Inbox> inbox;
+    std::weak_ptr<Inbox> inbox;  // whose answer may end before
     Clock::time_point earliest;
   };
 
