@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -10,6 +9,7 @@
 
 #include "base/seconds.h"
 #include "cli/json_lines.h"
+#include "cli/median.h"
 #include "engine/sampler.h"
 #include "model/transformer.h"
 
@@ -28,11 +28,6 @@ std::vector<Way> ways() {
           {"top_k 50", {.top_k = 50}},
           {"top_p 0.95, penalties, 20 logprobs",
            {.top_p = 0.95f, .frequency_penalty = 0.1f, .top_logprobs = 20}}};
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
 }
 
 template <typename Work>

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -13,6 +12,7 @@
 #include "cli/generation.h"
 #include "cli/json_lines.h"
 #include "cli/local_session.h"
+#include "cli/median.h"
 
 namespace fathom::cli {
 namespace {
@@ -34,11 +34,7 @@ struct Speeds {
   std::vector<double> of_answers;
 
   void add(const Generation& answer) { of_answers.push_back(answer.tokens_per_second()); }
-  double median() const {
-    std::vector<double> sorted = of_answers;
-    std::ranges::sort(sorted);
-    return sorted[sorted.size() / 2];
-  }
+  double median() const { return cli::median(of_answers); }
 };
 
 struct Row {
