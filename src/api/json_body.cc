@@ -1,11 +1,9 @@
 #include "api/json_body.h"
 
-#include <fmt/format.h>
-
-#include <iterator>
 #include <vector>
 
 #include "api/api_error.h"
+#include "text/json_string.h"
 #include "text/utf8.h"
 
 namespace fathom::api {
@@ -20,17 +18,6 @@ std::string problem_of(const nlohmann::json::parse_error& error) {
   const std::string what = error.what();
   const size_t at = what.find("] ");
   return at == std::string::npos ? what : what.substr(at + 2);
-}
-
-void append_escape(std::string& out, char c) {
-  constexpr std::string_view kNamed = "\"\\\b\f\n\r\t", kNames = "\"\\bfnrt";
-  const size_t at = kNamed.find(c);
-  if (at == std::string_view::npos) {
-    fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<int>(c));
-  } else {
-    out += '\\';
-    out += kNames[at];
-  }
 }
 
 }  // namespace
@@ -77,19 +64,9 @@ std::string dump_json(const Json& value) {
 void append_json(std::string& out, std::string_view text) {
   if (text::find_invalid_utf8(text) != std::string_view::npos) {
     out += dump_json(text);
-    return;
+  } else {
+    text::append_json_string(out, text);
   }
-  out += '"';
-  size_t done = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\') continue;
-    out += text.substr(done, i - done);
-    append_escape(out, c);
-    done = i + 1;
-  }
-  out += text.substr(done);
-  out += '"';
 }
 
 }  // namespace fathom::api

@@ -7,9 +7,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/median.h"
 #include "base/seconds.h"
 #include "cli/json_lines.h"
-#include "cli/median.h"
 #include "engine/sampler.h"
 #include "model/transformer.h"
 

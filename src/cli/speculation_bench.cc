@@ -9,10 +9,10 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/median.h"
 #include "cli/generation.h"
 #include "cli/json_lines.h"
 #include "cli/local_session.h"
-#include "cli/median.h"
 
 namespace fathom::cli {
 namespace {
@@ -34,7 +34,7 @@ struct Speeds {
   std::vector<double> of_answers;
 
   void add(const Generation& answer) { of_answers.push_back(answer.tokens_per_second()); }
-  double median() const { return cli::median(of_answers); }
+  double median() const { return fathom::median(of_answers); }
 };
 
 struct Row {

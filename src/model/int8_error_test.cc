@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/median.h"
 #include "base/rng.h"
 #include "checkpoint/safetensors_file.h"
 #include "model/capture.h"
@@ -28,11 +29,6 @@ std::vector<float> logits_of(Transformer& model, std::span<const int32_t> tokens
   std::vector<float> logits(array.data.size() / sizeof(float));
   std::memcpy(logits.data(), array.data.data(), array.data.size());
   return logits;
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + std::ssize(values) / 2, values.end());
-  return values[values.size() / 2];
 }
 
 // Random weights at a width of two blocks: the worst that can be. Where the error tips the choice

@@ -10,6 +10,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "text/json_string.h"
+
 namespace fathom::text::jinja {
 namespace {
 
@@ -28,42 +30,6 @@ std::string float_text(double d) {
   std::string text(buffer, end.ptr);
   if (plain && text.find('.') == std::string::npos) text += ".0";
   return text;
-}
-
-void write_json_string(std::string& out, std::string_view s) {
-  out += '"';
-  for (const char c : s) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          out += fmt::format("\\u{:04x}", static_cast<int>(c));
-        } else {
-          out += c;
-        }
-    }
-  }
-  out += '"';
 }
 
 // Python's repr of a string: single quotes unless only those occur in it.
@@ -280,7 +246,7 @@ void Value::write_json(std::string& out, int indent, int level) const {
            : std::isinf(*d) ? (*d > 0 ? "Infinity" : "-Infinity")
                             : float_text(*d);
   } else if (const auto* s = as_string()) {
-    write_json_string(out, *s);
+    append_json_string(out, *s);
   } else if (const auto* list = as_list()) {
     out += '[';
     for (size_t k = 0; k < list->size(); ++k) {
@@ -297,7 +263,7 @@ void Value::write_json(std::string& out, int indent, int level) const {
       if (!first) out += separator;
       first = false;
       line(level + 1);
-      write_json_string(out, key);
+      append_json_string(out, key);
       out += ": ";
       value.write_json(out, indent, level + 1);
     }

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <vector>
 
-namespace fathom::cli {
+namespace fathom {
 
 /// Of an even number the larger of the two in the middle. `values` has at least one.
 inline double median(std::vector<double> values) {
@@ -14,4 +14,4 @@ inline double median(std::vector<double> values) {
   return *middle;
 }
 
-}  // namespace fathom::cli
+}  // namespace fathom
