@@ -50,9 +50,9 @@ int64_t Ledger::recover() {
                         (server.integer(3) < expired || is_dead({server.text(1), server.text(2)}));
       if (!dead) continue;
       for (const Row& hold : db.query("SELECT request_id FROM holds WHERE server_id = $1", {id})) {
-        Transaction transaction(db);
-        Books(db, server_id_, now()).settle_as_noted(hold.text(0), "server_lost");
-        transaction.commit();
+        Books books(db, server_id_, now());
+        books.settle_as_noted(hold.text(0), "server_lost");
+        books.commit();
         ++recovered;
       }
       // A server that was only slow may have opened another meanwhile; it then keeps its row.

@@ -238,6 +238,30 @@ TEST_P(LedgerTest, ChangesShareATransactionAndFailAlone) {
   EXPECT_EQ(ledger->account("ann").total(), 1'000'000'000 - each - second->prices.cost({0, 10, 1}));
 }
 
+TEST_P(LedgerTest, ChangesOfSeveralAccountsAddUp) {
+  const auto ledger = open();
+  const Customer ann = customer(*ledger, "ann", Currency::kCny, 500'000, kUnit);
+  const Customer bob = customer(*ledger, "bob", Currency::kUsd, 0, kUnit);
+  std::vector<Change> all;
+  for (int i = 0; i < 6; ++i) {
+    const std::string id = "r" + std::to_string(i);
+    const Customer& who = i % 2 ? bob : ann;
+    all.push_back([=](Books& books) { books.open_hold(ask(who, id, 10, 10)); });
+    all.push_back([=](Books& books) { books.extend_hold(id, {0, 10, 5}, 100); });
+    if (i >= 4) continue;
+    all.push_back([=](Books& books) { books.settle(id, {0, 10, 50}, "stop"); });
+  }
+  std::vector<const Change*> changes;
+  for (const Change& each : all) changes.push_back(&each);
+  for (const auto& error : ledger->apply(changes)) EXPECT_FALSE(error);
+  const Nano ann_paid = 2 * (10 * 2000 + 50 * 8000), bob_paid = 2 * (10 * 270 + 50 * 1100);
+  EXPECT_EQ(ledger->account("ann").granted, 0);
+  EXPECT_EQ(ledger->account("ann").topped_up, kUnit + 500'000 - ann_paid);
+  EXPECT_EQ(ledger->account("ann").held, 10 * 2000 + 105 * 8000);
+  EXPECT_EQ(ledger->account("bob").topped_up, kUnit - bob_paid);
+  EXPECT_EQ(ledger->account("bob").held, 10 * 270 + 105 * 1100);
+}
+
 TEST_P(LedgerTest, NeverNegativeWhenABackendUsesMoreThanItsHold) {
   const auto ledger = open();
   const Customer ann = customer(*ledger, "ann", Currency::kCny, 0, 100'000);

@@ -105,10 +105,9 @@ auto Ledger::read(Operation operation) {
 template <typename Operation>
 void Ledger::change(Operation operation) {
   run([&](Database& db) {
-    Transaction transaction(db);
     Books books(db, server_id_, now());
     operation(books);
-    transaction.commit();
+    books.commit();
   });
 }
 
