@@ -60,7 +60,7 @@ class Steps {
     for (size_t i = 0; i < pages_.size(); ++i) {
       batch.push_back({std::span(ids).subspan(i * tokens, tokens), workload_.context,
                        pages_[i].reserve(workload_.context + workload_.tokens), 1,
-                       workload_.all_hidden});
+                       workload_.all_hidden, workload_.choice});
     }
     const double start = now(Clock::kWall), cpu_start = now(Clock::kProcessor);
     model_.forward(batch);
@@ -73,7 +73,8 @@ class Steps {
   StepCost cost(int64_t experts_read) const {
     const std::vector<SequenceRows> rows(
         pages_.size(), {workload_.context, workload_.tokens, 1, workload_.all_hidden});
-    return step_cost(model_.config(), rows, experts_read, model_.numerics());
+    return step_cost(model_.config(), rows, experts_read, model_.numerics(),
+                     workload_.choice && model_.outlines(workload_.sequences));
   }
 
   int64_t take_experts() { return experts_.take(); }

@@ -17,7 +17,8 @@ struct Workload {
   int64_t sequences = 1;
   int64_t tokens = 1;
   int64_t context = 0;
-  bool all_hidden = true;  ///< as StepSequence has it
+  bool all_hidden = true;               ///< as StepSequence has it
+  const LogitChoice* choice = nullptr;  ///< the same
 };
 
 struct Speed {

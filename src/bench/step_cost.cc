@@ -11,8 +11,8 @@ namespace {
 // Rows of activations against a [rows, cols] matrix that is read once.
 class Counter {
  public:
-  Counter(const ModelConfig& config, Numerics numerics, StepCost& cost)
-      : config_(config), int8_(numerics == Numerics::kInt8), cost_(cost) {}
+  Counter(const ModelConfig& config, Numerics numerics, bool outlined, StepCost& cost)
+      : config_(config), int8_(numerics == Numerics::kInt8), outlined_(outlined), cost_(cost) {}
 
   void product(Op op, int64_t out, int64_t in, int64_t activations, bool always_bf16 = false) {
     read(op, out, in, 1, always_bf16);
@@ -34,6 +34,7 @@ class Counter {
   }
   // All products but those of attention over the cache and the router's.
   bool takes_int8(Op op) const {
+    if (op == Op::kHead && outlined_) return true;
     return int8_ && op != Op::kAbsorb && op != Op::kAttend && op != Op::kValues &&
            op != Op::kRouter;
   }
@@ -42,6 +43,7 @@ class Counter {
  private:
   const ModelConfig& config_;
   const bool int8_;
+  const bool outlined_;
   StepCost& cost_;
 };
 
@@ -89,10 +91,10 @@ double StepCost::roof(const CeilingRates& rates) const {
 }
 
 StepCost step_cost(const ModelConfig& c, std::span<const SequenceRows> sequences,
-                   int64_t experts_read, Numerics numerics) {
+                   int64_t experts_read, Numerics numerics, bool outlined) {
   StepCost cost;
   const auto cache_element = static_cast<int64_t>(dtype_size(cache_dtype(numerics)));
-  Counter counter(c, numerics, cost);
+  Counter counter(c, numerics, outlined, cost);
   int64_t all_rows = 0, last_rows = 0, logit_rows = 0;
   for (const SequenceRows& s : sequences) {
     all_rows += s.rows;

@@ -41,8 +41,9 @@ struct SequenceRows {
 /// panels of INT8 that the numerics make of them. Attention is counted in the absorbed form, the
 /// one that is computed. `experts_read`: distinct routed experts, summed over the MoE layers.
 /// Activations, norms and the embedding's rows count for nothing. The MTP layers are not part of
-/// it.
+/// it. `outlined`: logits come from the head's outline, in INT8; the few that are then computed
+/// exactly count for nothing.
 StepCost step_cost(const ModelConfig& config, std::span<const SequenceRows> rows,
-                   int64_t experts_read, Numerics numerics);
+                   int64_t experts_read, Numerics numerics, bool outlined = false);
 
 }  // namespace fathom::bench

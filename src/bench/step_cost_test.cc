@@ -85,5 +85,16 @@ TEST(StepCost, Int8CountsItsOwnProductsAndBytes) {
   }
 }
 
+TEST(StepCost, AnOutlinedHeadIsReadInInt8) {
+  const ModelConfig config = full_size();
+  const SequenceRows one{100, 1, 1};
+  const StepCost whole = step_cost(config, {&one, 1}, 58 * 8, Numerics::kNative);
+  const StepCost outlined = step_cost(config, {&one, 1}, 58 * 8, Numerics::kNative, true);
+  EXPECT_EQ(at(outlined, Op::kHead).bytes, 129280.0 * 7168 * (1 + 2.0 / 128));
+  EXPECT_EQ(at(outlined, Op::kHead).int8, at(whole, Op::kHead).flops);
+  EXPECT_EQ(whole.total().bytes - outlined.total().bytes,
+            at(whole, Op::kHead).bytes - at(outlined, Op::kHead).bytes);
+}
+
 }  // namespace
 }  // namespace fathom::bench

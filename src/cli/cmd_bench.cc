@@ -20,6 +20,7 @@
 #include "cli/sampler_bench.h"
 #include "cli/serve_sim.h"
 #include "cli/speculation_bench.h"
+#include "engine/sampler.h"
 
 namespace fathom::cli {
 namespace {
@@ -34,6 +35,7 @@ struct Options {
   bool profile = false;
   bool cpu_time = false;
   bool last_rows = false;
+  bool all_logits = false;
   bool serve_sim = false;
   ServeSimCommand service;
   bool speculation = false;
@@ -41,7 +43,7 @@ struct Options {
   bool sampler = false;
 };
 
-std::vector<bench::Workload> workloads(const Options& options) {
+std::vector<bench::Workload> workloads(const Options& options, const LogitChoice* choice) {
   std::vector<bench::Workload> all;
   for (int64_t context : options.contexts) {
     all.push_back({fmt::format("decode at {}", context), 1, 1, context});
@@ -52,6 +54,7 @@ std::vector<bench::Workload> workloads(const Options& options) {
   for (int64_t sequences : options.batches) {
     all.push_back({fmt::format("decode, batch {}", sequences), sequences, 1, 0});
   }
+  for (bench::Workload& workload : all) workload.choice = choice;
   return all;
 }
 
@@ -75,7 +78,10 @@ void check_fit(const ModelConfig& config, const std::vector<bench::Workload>& al
 }
 
 void run(const Options& options) {
-  const std::vector<bench::Workload> all = workloads(options);
+  const SamplingParams params;  // a request's that sets none
+  const auto draw = engine::DrawChoice::of({.params = &params});
+  const std::vector<bench::Workload> all =
+      workloads(options, options.all_logits ? nullptr : &*draw);
   const auto model = open_model(options.model, most_positions(all));
   check_fit(model->config(), all);
   model->await_weights();
@@ -132,6 +138,9 @@ void add_bench(CLI::App& app) {
   command->add_flag("--last-rows", options->last_rows,
                     "Prompts as a server without drafts takes them in: the last layer's MLP for "
                     "the row with logits alone");
+  command->add_flag("--all-logits", options->all_logits,
+                    "Computes all logits, as requests with logprobs or top_p need them, and not "
+                    "only those that a draw may choose");
   command->add_flag("--json", options->json, "Everything measured and counted, as JSON");
   add_serve_sim_options(*command, options->service, options->serve_sim);
   add_speculation_bench_options(*command, options->drafts, options->speculation);

@@ -18,13 +18,6 @@ bool is_stop(const Sequence& sequence, int32_t id) {
 
 }  // namespace
 
-DrawContext draw_context(const Sequence& sequence, int64_t index) {
-  return {.params = &sequence.request.sampling,
-          .seed = sequence.seed,
-          .index = index,
-          .generated = &sequence.generated};
-}
-
 Drafter::Drafter(LanguageModel& model, Sampler& sampler, SequenceMemory& memory)
     : model_(model),
       sampler_(sampler),
@@ -79,10 +72,12 @@ void Drafter::pass(int64_t depth) {
   std::vector<DraftSequence> batch;
   for (Row& row : rows_) {
     const auto count = std::ssize(row.next_tokens);
+    const Sequence& sequence = *row.sequence;
+    row.choice = sequence.draw_choice(sequence.usage.completion_tokens + depth);
     float* const hidden = depth == 0 ? row.sequence->hidden.data() : row.hidden.data();
     batch.push_back({row.next_tokens, Mat<const float>(hidden, count, hidden_size_),
                      row.sequence->drafted + (depth == 0 ? 0 : depth - 1), row.pages,
-                     row.wanted > depth ? 1 : 0});
+                     row.wanted > depth ? 1 : 0, row.choice ? &*row.choice : nullptr});
   }
   const StepOutput out = model_.draft(batch);
 
@@ -113,7 +108,7 @@ void Drafter::pass(int64_t depth) {
 bool Drafter::propose(Row& row, std::span<const float> logits) {
   Sequence& sequence = *row.sequence;
   const auto ahead = std::ssize(sequence.drafts);
-  DrawContext context = draw_context(sequence, sequence.usage.completion_tokens + ahead);
+  DrawContext context = sequence.draw_context(sequence.usage.completion_tokens + ahead);
   context.want_logprobs = false;
   if (row.constraint != nullptr) {
     row.constraint->fill_mask(mask_);

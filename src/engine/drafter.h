@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -10,9 +12,6 @@
 #include "engine/sequence_memory.h"
 
 namespace fathom::engine {
-
-/// The context of the draw of `sequence`'s generated token number `index`.
-DrawContext draw_context(const Sequence& sequence, int64_t index);
 
 /// For the engine's thread.
 class Drafter {
@@ -31,6 +30,7 @@ class Drafter {
     std::vector<float> hidden;  // of the passes after the first
     std::vector<std::byte*> pages;
     std::unique_ptr<Constraint> constraint;  // moved past the drafts
+    std::optional<DrawChoice> choice;        // of the next draft
   };
 
   int64_t drafts_for(const Sequence& sequence, int drafts) const;

@@ -16,17 +16,31 @@ namespace {
 constexpr int64_t kLanes = 8;
 constexpr float kNone = -std::numeric_limits<float>::infinity();
 
+/// Eight entries of the row from the i-th on, past its end -inf.
+inline __m256 load_lanes(std::span<const float> row, int64_t i) {
+  const auto size = static_cast<int64_t>(row.size());
+  if (i + kLanes <= size) return _mm256_loadu_ps(row.data() + i);
+  alignas(32) float rest[kLanes];
+  std::fill_n(rest, kLanes, kNone);
+  std::copy(row.begin() + i, row.end(), rest);
+  return _mm256_load_ps(rest);
+}
+
 /// Calls visit(first id, vector) over the row, the last vector filled up with -inf.
 template <typename Visit>
 inline void for_each_vector(std::span<const float> row, Visit visit) {
   const auto size = static_cast<int64_t>(row.size());
-  int64_t i = 0;
-  for (; i + kLanes <= size; i += kLanes) visit(i, _mm256_loadu_ps(row.data() + i));
-  if (i == size) return;
-  alignas(32) float rest[kLanes];
-  std::fill_n(rest, kLanes, kNone);
-  std::copy(row.begin() + i, row.end(), rest);
-  visit(i, _mm256_load_ps(rest));
+  for (int64_t i = 0; i < size; i += kLanes) visit(i, load_lanes(row, i));
+}
+
+/// Calls found(id) for the lanes of `mask`, the first of which is id `first`, that a row has.
+template <typename Found>
+inline void for_each_lane(__m256 mask, int64_t first, size_t size, Found found) {
+  auto lanes = static_cast<uint32_t>(_mm256_movemask_ps(mask));
+  for (; lanes != 0; lanes &= lanes - 1) {
+    const int64_t id = first + std::countr_zero(lanes);
+    if (id < static_cast<int64_t>(size)) found(static_cast<int32_t>(id));
+  }
 }
 
 inline float largest_lane(__m256 x) {
@@ -144,12 +158,8 @@ double sum_exp(std::span<const float> row, float max, float scale, std::span<flo
 
 void select_at_least(std::span<const float> row, float floor, std::vector<int32_t>& ids) {
   for_each_vector(row, [&](int64_t i, __m256 x) {
-    auto found = static_cast<uint32_t>(
-        _mm256_movemask_ps(_mm256_cmp_ps(x, _mm256_set1_ps(floor), _CMP_GE_OQ)));
-    for (; found != 0; found &= found - 1) {
-      const int64_t id = i + std::countr_zero(found);
-      if (id < static_cast<int64_t>(row.size())) ids.push_back(static_cast<int32_t>(id));
-    }
+    for_each_lane(_mm256_cmp_ps(x, _mm256_set1_ps(floor), _CMP_GE_OQ), i, row.size(),
+                  [&](int32_t id) { ids.push_back(id); });
   });
 }
 
@@ -186,51 +196,107 @@ void apply_mask(std::span<float> row, std::span<const uint64_t> words) {
   }
 }
 
-int32_t draw(std::span<const float> row, Peak peak, float scale, const Cut& cut, NoiseKey key) {
-  // An id wins only if ln(-ln(1 - w)) < z - best. As -ln(1 - w) >= w, and as a float's bits, read
-  // as an integer, are a lower bound of its logarithm (the mantissa m of 1 + m is at most log2(1 +
-  // m)), ln2 * (bits(w) / 2^23 - 127) - z >= -best rules it out. kSlack covers the roundings.
-  constexpr float kLn2 = 0.693147181f;
-  constexpr float kSlack = 2e-3f;
-  constexpr float kBitsToLog = kLn2 / (1 << 23);
+namespace {
 
-  const auto score = [&](int32_t id) {
-    return (double{row[id]} - double{peak.value}) * double{scale} +
-           gumbel(static_cast<uint32_t>(id), key);
-  };
-  int32_t best_id = peak.id;  // the cut always keeps the peak
-  double best = score(best_id);
-  float limit = kSlack - static_cast<float>(best);
+// An id wins only if ln(-ln(1 - w)) < z - best, for noise w and z = (x - peak) * scale. As
+// -ln(1 - w) >= w, and as a float's bits, read as an integer, are a lower bound of its logarithm
+// (the mantissa m of 1 + m is at most log2(1 + m)), ln2 * (bits(w) / 2^23 - 127) - z >= -best rules
+// it out. kSlack covers the roundings.
+constexpr float kSlack = 2e-3f;
 
-  const __m256 offset = _mm256_set1_ps(-(127 + 31) * kLn2);  // 31: w is scaled by 2^31 here
-  const __m256 floor = _mm256_set1_ps(cut.floor);
-  __m256i ids = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
-                                   _mm256_set1_epi32(static_cast<int>(kIdStep)));
-  const __m256i step = _mm256_set1_epi32(static_cast<int>(kIdStep * kLanes));
-  for_each_vector(row, [&](int64_t i, __m256 x) {
-    const __m256i noise = noise_bits(ids, key);
-    ids = _mm256_add_epi32(ids, step);
+/// Goes over ids in order, eight at a time, with lower bounds of their ln(-ln(1 - w)).
+class NoiseScan {
+ public:
+  explicit NoiseScan(NoiseKey key) : key_(key) {}
+
+  __m256 next() {
+    constexpr float kLn2 = 0.693147181f;
+    constexpr float kBitsToLog = kLn2 / (1 << 23);
+    const __m256i noise = noise_bits(ids_, key_);
+    ids_ = _mm256_add_epi32(ids_, _mm256_set1_epi32(static_cast<int>(kIdStep * kLanes)));
     const __m256 w = _mm256_cvtepi32_ps(_mm256_srli_epi32(noise, 1));
-    const __m256 log_w = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_castps_si256(w)),
-                                         _mm256_set1_ps(kBitsToLog), offset);
+    // 31: w is scaled by 2^31 here.
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_castps_si256(w)), _mm256_set1_ps(kBitsToLog),
+                           _mm256_set1_ps(-(127 + 31) * kLn2));
+  }
+
+ private:
+  NoiseKey key_;
+  __m256i ids_ = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
+                                    _mm256_set1_epi32(static_cast<int>(kIdStep)));
+};
+
+double score_of(float x, float scale, int32_t id, NoiseKey key) {
+  return double{x} * double{scale} + gumbel(static_cast<uint32_t>(id), key);
+}
+
+/// What NoiseScan's bounds less z reach where a score of `best` is beaten.
+float limit_of(double best, Peak peak, float scale) {
+  return kSlack - static_cast<float>(best - double{peak.value} * double{scale});
+}
+
+}  // namespace
+
+int32_t draw(std::span<const float> row, Peak peak, float scale, const Cut& cut, NoiseKey key) {
+  int32_t best_id = peak.id;  // the cut always keeps the peak
+  double best = score_of(peak.value, scale, best_id, key);
+  float limit = limit_of(best, peak, scale);
+
+  const __m256 floor = _mm256_set1_ps(cut.floor);
+  NoiseScan noise(key);
+  for_each_vector(row, [&](int64_t i, __m256 x) {
     const __m256 z =
         _mm256_mul_ps(_mm256_sub_ps(x, _mm256_set1_ps(peak.value)), _mm256_set1_ps(scale));
-    const __m256 open =
-        _mm256_and_ps(_mm256_cmp_ps(_mm256_sub_ps(log_w, z), _mm256_set1_ps(limit), _CMP_LT_OQ),
-                      _mm256_cmp_ps(x, floor, _CMP_GE_OQ));
-    auto found = static_cast<uint32_t>(_mm256_movemask_ps(open));
-    for (; found != 0; found &= found - 1) {
-      const auto id = static_cast<int32_t>(i + std::countr_zero(found));
-      if (id >= static_cast<int32_t>(row.size()) || !cut.keeps(row[id], id)) continue;
-      const double mine = score(id);
+    const __m256 open = _mm256_and_ps(
+        _mm256_cmp_ps(_mm256_sub_ps(noise.next(), z), _mm256_set1_ps(limit), _CMP_LT_OQ),
+        _mm256_cmp_ps(x, floor, _CMP_GE_OQ));
+    for_each_lane(open, i, row.size(), [&](int32_t id) {
+      if (!cut.keeps(row[id], id)) return;
+      const double mine = score_of(row[id], scale, id, key);
       if (mine > best || (mine == best && id < best_id)) {
         best = mine;
         best_id = id;
-        limit = kSlack - static_cast<float>(best);
+        limit = limit_of(best, peak, scale);
       }
-    }
+    });
   });
   return best_id;
+}
+
+void select_peaks(std::span<const float> estimate, std::span<const float> margin,
+                  std::vector<int32_t>& ids) {
+  FATHOM_CHECK(margin.size() == estimate.size());
+  // maxps gives its second operand when the first is NaN.
+  __m256 floor = _mm256_set1_ps(kNone);
+  const auto margin_at = [&](int64_t i) { return load_lanes(margin, i); };
+  for_each_vector(estimate, [&](int64_t i, __m256 x) {
+    floor = _mm256_max_ps(_mm256_sub_ps(x, margin_at(i)), floor);
+  });
+  const __m256 least = _mm256_set1_ps(largest_lane(floor));
+  for_each_vector(estimate, [&](int64_t i, __m256 x) {
+    const __m256 most = _mm256_add_ps(x, margin_at(i));
+    for_each_lane(_mm256_cmp_ps(most, least, _CMP_NLT_UQ), i, estimate.size(),
+                  [&](int32_t id) { ids.push_back(id); });
+  });
+}
+
+void select_draws(std::span<const float> estimate, std::span<const float> margin, float scale,
+                  NoiseKey key, std::vector<int32_t>& ids) {
+  FATHOM_CHECK(margin.size() == estimate.size());
+  const Peak peak = find_peak(estimate);
+  if (peak.id < 0) return;
+  // A score that is surely reached.
+  const int32_t reached = draw(estimate, peak, scale, {}, key);
+  const double best = score_of(estimate[reached] - margin[reached], scale, reached, key);
+  const __m256 limit = _mm256_set1_ps(limit_of(best, peak, scale));
+  NoiseScan noise(key);
+  for_each_vector(estimate, [&](int64_t i, __m256 x) {
+    const __m256 most = _mm256_add_ps(x, load_lanes(margin, i));
+    const __m256 z =
+        _mm256_mul_ps(_mm256_sub_ps(most, _mm256_set1_ps(peak.value)), _mm256_set1_ps(scale));
+    const __m256 open = _mm256_cmp_ps(_mm256_sub_ps(noise.next(), z), limit, _CMP_NGE_UQ);
+    for_each_lane(open, i, estimate.size(), [&](int32_t id) { ids.push_back(id); });
+  });
 }
 
 }  // namespace fathom::engine

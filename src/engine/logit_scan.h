@@ -49,9 +49,19 @@ struct NoiseKey {
 };
 
 /// Draws an id with probability proportional to exp(x * scale) among those that `cut` keeps: the
-/// one whose (x - peak) * scale plus Gumbel noise is largest. The noise has 2^-64 resolution.
+/// one whose x * scale plus Gumbel noise is largest. The noise has 2^-64 resolution.
 /// `peak` is the row's. About as fast as reading the row: the noise is computed in full only for
 /// the few that a cheap bound cannot rule out.
 int32_t draw(std::span<const float> row, Peak peak, float scale, const Cut& cut, NoiseKey key);
+
+// Of rows of which each entry is known to be within `margin` of `estimate`, and by some units in
+// the last place of it more than that. Where the margin is NaN nothing is known.
+
+/// Appends the ids, in order, that may be the peak.
+void select_peaks(std::span<const float> estimate, std::span<const float> margin,
+                  std::vector<int32_t>& ids);
+/// Appends those that draw() may return where nothing is cut.
+void select_draws(std::span<const float> estimate, std::span<const float> margin, float scale,
+                  NoiseKey key, std::vector<int32_t>& ids);
 
 }  // namespace fathom::engine

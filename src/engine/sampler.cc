@@ -31,6 +31,22 @@ Cut tighter(const Cut& a, const Cut& b) {
 
 }  // namespace
 
+std::optional<DrawChoice> DrawChoice::of(const DrawContext& context) {
+  const SamplingParams& params = *context.params;
+  const bool cut = params.top_k > 0 || params.top_p < 1 || params.min_p > 0;
+  const bool edited = params.frequency_penalty != 0 || params.presence_penalty != 0 ||
+                      !params.logit_bias.empty() || !context.mask.empty();
+  const bool reported = context.want_logprobs && params.top_logprobs >= 0;
+  if (edited || reported || (cut && params.temperature >= kGreedyTemperature)) return {};
+  return DrawChoice(params.temperature, context.seed, context.index);
+}
+
+void DrawChoice::choose(int64_t row, std::span<const float> estimate, std::span<const float> margin,
+                        std::vector<int32_t>& ids) const {
+  if (temperature_ < kGreedyTemperature) return select_peaks(estimate, margin, ids);
+  select_draws(estimate, margin, 1.0f / temperature_, noise_key(seed_, index_ + row), ids);
+}
+
 Sampler::Sampler(int64_t vocab_size) : vocab_size_(vocab_size), row_(vocab_size) {}
 
 GeneratedToken Sampler::sample(std::span<const float> logits, const DrawContext& context) {

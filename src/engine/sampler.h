@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
 
 #include "engine/engine.h"
 #include "engine/logit_scan.h"
+#include "model/language_model.h"
 
 namespace fathom::engine {
 
@@ -22,6 +24,25 @@ struct DrawContext {
   const TokenCounts* generated = nullptr;  ///< read where there are penalties; null: none
   std::span<const uint64_t> mask = {};     ///< a Constraint's; empty: every id is allowed
   bool want_logprobs = true;               ///< false leaves them out whatever params say
+};
+
+/// Which logits a draw needs that neither cuts, edits nor reports them: those of the ids that may
+/// win.
+class DrawChoice final : public LogitChoice {
+ public:
+  /// None where the draws of such params need more.
+  static std::optional<DrawChoice> of(const DrawContext& context);
+  /// The row-th draw after the context's.
+  void choose(int64_t row, std::span<const float> estimate, std::span<const float> margin,
+              std::vector<int32_t>& ids) const override;
+
+ private:
+  DrawChoice(float temperature, uint64_t seed, int64_t index)
+      : temperature_(temperature), seed_(seed), index_(index) {}
+
+  float temperature_;
+  uint64_t seed_;
+  int64_t index_;
 };
 
 /// The next token is a function of the logits and the context alone: noise is a function of seed,

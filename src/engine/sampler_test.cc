@@ -173,6 +173,65 @@ TEST(Sampler, AgreesWithTheDefinitionOfEachFilter) {
   }
 }
 
+// Estimates that are off by up to a margin: whatever the draw is, the choice has it, and not many
+// more.
+TEST(Sampler, AChoiceHasWhatIsDrawn) {
+  Rng rng(11);
+  constexpr int64_t kVocab = 20'000;
+  Sampler sampler(kVocab);
+  size_t chosen = 0, draws = 0;
+  for (int round = 0; round < 60; ++round) {
+    std::vector<float> logits = random_logits(round, kVocab, 0.3 + 4 * rng.uniform());
+    if (round % 4 == 0) logits[rng.below(kVocab)] = 20;  // as of a model that is sure
+    std::vector<float> estimate(kVocab), margin(kVocab);
+    const double off = std::pow(10.0, -4 * rng.uniform());
+    for (int64_t v = 0; v < kVocab; ++v) {
+      margin[v] = static_cast<float>(off * (0.5 + rng.uniform()));
+      estimate[v] = logits[v] + margin[v] * static_cast<float>(1.98 * rng.uniform() - 0.99);
+      margin[v] += 1e-4f;
+    }
+    if (round % 5 == 0) logits[3] = estimate[3] = margin[3] = kNan;
+    if (round % 7 == 0) margin[4] = kNan;
+    SamplingParams params;
+    params.temperature = round % 3 == 0 ? 0.0f : static_cast<float>(0.05 + 2 * rng.uniform());
+    for (int64_t index = 0; index < 40; index += 4) {
+      const DrawContext context{.params = &params, .seed = 77, .index = index};
+      const auto choice = DrawChoice::of(context);
+      ASSERT_TRUE(choice);
+      for (int64_t row = 0; row < 4; ++row) {
+        std::vector<int32_t> ids;
+        choice->choose(row, estimate, margin, ids);
+        EXPECT_TRUE(std::ranges::is_sorted(ids));
+        std::vector<float> some(kVocab, -kInf);
+        for (const int32_t id : ids) some[id] = logits[id];
+        const DrawContext here{.params = &params, .seed = 77, .index = index + row};
+        ASSERT_EQ(sampler.sample(some, here).id, sampler.sample(logits, here).id) << round;
+        chosen += ids.size();
+        ++draws;
+      }
+    }
+  }
+  EXPECT_LT(chosen, draws * 30);
+}
+
+TEST(Sampler, OnlyPlainDrawsChoose) {
+  const auto chooses = [](const SamplingParams& params) {
+    return DrawChoice::of({.params = &params}).has_value();
+  };
+  EXPECT_TRUE(chooses({}));
+  EXPECT_TRUE(chooses({.temperature = 0, .top_p = 0.5f, .top_k = 3}));
+  EXPECT_FALSE(chooses({.top_p = 0.9f}));
+  EXPECT_FALSE(chooses({.top_k = 20}));
+  EXPECT_FALSE(chooses({.min_p = 0.1f}));
+  EXPECT_FALSE(chooses({.temperature = 0, .frequency_penalty = 0.1f}));
+  EXPECT_FALSE(chooses({.presence_penalty = -0.1f}));
+  EXPECT_FALSE(chooses({.logit_bias = {{1, 2.0f}}}));
+  EXPECT_FALSE(chooses({.top_logprobs = 0}));
+  const SamplingParams params;
+  const uint64_t mask = 1;
+  EXPECT_FALSE(DrawChoice::of({.params = &params, .mask = {&mask, 1}}));
+}
+
 TEST(Sampler, BiasAndPenaltiesMoveLogits) {
   const std::vector<float> logits = {1, 2, 3, 4};
   Sampler sampler(4);

@@ -54,6 +54,16 @@ struct Sequence {
   bool done() const { return result.has_value(); }
   bool caches() const { return request.use_cache; }
 
+  /// Of the draw of generated token number `index`, but for a constraint's mask.
+  DrawContext draw_context(int64_t index) const {
+    return {.params = &request.sampling, .seed = seed, .index = index, .generated = &generated};
+  }
+  /// Which logits the draws from that one on need; none: all.
+  std::optional<DrawChoice> draw_choice(int64_t index) const {
+    if (request.constraint != nullptr) return std::nullopt;
+    return DrawChoice::of(draw_context(index));
+  }
+
   void stop_drafting() {
     drafts_allowed = false;
     drafts.clear();

@@ -190,7 +190,7 @@ void StepRunner::take(const Work& work, Mat<const float> logits, Mat<const float
 // Appends the next token. False when the sequence is over.
 bool StepRunner::draw(Sequence& sequence, std::span<const float> logits) {
   try {
-    DrawContext context = draw_context(sequence, sequence.usage.completion_tokens);
+    DrawContext context = sequence.draw_context(sequence.usage.completion_tokens);
     Constraint* const constraint = sequence.request.constraint.get();
     if (constraint != nullptr) {
       constraint->fill_mask(mask_);

@@ -16,7 +16,12 @@ Batch::Batch(std::span<const Work> work) {
     }
     auto& pointers = pages_.emplace_back();
     for (const cache::PageRef& page : sequence.pages) pointers.push_back(page.data());
-    steps.push_back({mine, sequence.computed, pointers, logit_rows, sequence.drafts_allowed});
+    const LogitChoice* choice = nullptr;
+    if (const auto draws = sequence.draw_choice(sequence.usage.completion_tokens)) {
+      choice = &choices_.emplace_back(*draws);
+    }
+    steps.push_back(
+        {mine, sequence.computed, pointers, logit_rows, sequence.drafts_allowed, choice});
   }
 }
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <vector>
 
+#include "engine/sampler.h"
 #include "engine/sequence.h"
 #include "model/language_model.h"
 
@@ -28,6 +30,7 @@ struct Batch {
  private:
   std::vector<std::vector<int32_t>> tokens_;
   std::vector<std::vector<std::byte*>> pages_;
+  std::deque<DrawChoice> choices_;
 };
 
 }  // namespace fathom::engine

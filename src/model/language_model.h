@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "checkpoint/config.h"
 #include "tensor/mat_view.h"
@@ -15,6 +16,17 @@ namespace fathom {
 
 /// Tokens in a KV page. Also the unit of the context cache.
 inline constexpr int64_t kPageTokens = 64;
+
+/// Which logits somebody needs who will draw a token from them: a model can tell where all of them
+/// lie for half of what computing them costs.
+class LogitChoice {
+ public:
+  virtual ~LogitChoice() = default;
+  /// Appends, in order, the ids whose logits must be exact. Of the row-th of a sequence's rows of
+  /// logits, each is within `margin` of `estimate`; where the margin is NaN, nothing is known.
+  virtual void choose(int64_t row, std::span<const float> estimate, std::span<const float> margin,
+                      std::vector<int32_t>& ids) const = 0;
+};
 
 /// One sequence's share of a step: `tokens` at positions start .. start + size - 1.
 struct StepSequence {
@@ -29,6 +41,8 @@ struct StepSequence {
   /// Hidden states are wanted for all new tokens, not only for those with logits: the last layer
   /// then computes all of them. Without drafts nobody needs them.
   bool all_hidden = true;
+  /// If not null: only the logits that it chooses are wanted, and the others may be -infinity.
+  const LogitChoice* choice = nullptr;
 };
 
 /// One sequence's share of a drafting pass of the MTP layer. Row i combines the main model's output
@@ -39,6 +53,7 @@ struct DraftSequence {
   int64_t start = 0;
   std::span<std::byte* const> pages;
   int64_t logit_rows = 1;
+  const LogitChoice* choice = nullptr;  // as above
 };
 
 /// Where a pass leaves its results. Memory is the model's and stays valid until its next pass.

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/processors.h"
+#include "model/head.h"
 #include "model/layers.h"
 #include "model/pass.h"
 #include "tensor/float_formats.h"
@@ -63,7 +64,7 @@ struct Transformer::State {
     if (options.numerics == Numerics::kInt8) {
       int8.emplace(weights, pass.kernels(), pool, options.on_regroup);
     } else if (options.move_weights) {
-      mover.emplace(weights, pass.kernels(), pool.plan());
+      mover.emplace(weights, pass.kernels(), pool.plan(), options.outlined_weights);
     }
   }
 
@@ -122,22 +123,18 @@ struct Transformer::State {
 
   // Logits of each sequence's last rows. [sum of logit_rows, vocab]
   template <typename Sequence>
-  Mat<float> project_head(std::span<const Sequence> batch, Mat<const float> hidden,
-                          const WeightView& head) {
+  Mat<const float> project_head(std::span<const Sequence> batch, Mat<const float> hidden,
+                                const WeightView& w, const HeadOutline& outline) {
     const OpTimer timer(pass.profile, Op::kHead);
-    int64_t wanted = 0;
-    for (const Sequence& s : batch) wanted += s.logit_rows;
-    const Mat<float> rows = head_rows_.get(wanted, config.hidden_size);
-    int64_t end = 0, to = 0;
+    logit_rows_.clear();
+    int64_t end = 0;
     for (const Sequence& s : batch) {
       end += static_cast<int64_t>(row_count(s));
-      for (int64_t i = end - s.logit_rows; i < end; ++i) {
-        std::copy_n(hidden.row(i), hidden.cols, rows.row(to++));
+      for (int64_t i = 0; i < s.logit_rows; ++i) {
+        logit_rows_.push_back({hidden.row(end - s.logit_rows + i), s.choice, i});
       }
     }
-    const Mat<float> logits = logits_.get(wanted, config.vocab_size);
-    if (wanted > 0) pass.linear(pass.prepare(head_in_, rows), head, logits);
-    return logits;
+    return head_.project(logit_rows_, w, outline);
   }
 
   static size_t row_count(const StepSequence& s) { return s.tokens.size(); }
@@ -202,7 +199,9 @@ struct Transformer::State {
     }
     pass.rms_norm(u.x, weights.final_norm, u.x);
     if (observer) observer->on_final_norm(u.x);
-    return StepOutput{project_head(std::span<const StepSequence>(u.batch), u.x, weights.head), u.x};
+    return StepOutput{project_head(std::span<const StepSequence>(u.batch), u.x, weights.head,
+                                   weights.head_outline),
+                      u.x};
   }
 
   StepOutput forward(std::span<const StepSequence> batch) {
@@ -236,12 +235,12 @@ struct Transformer::State {
       }
     }
     const Mat<float> x = draft_x_.get(total, config.hidden_size);
-    pass.linear(pass.prepare(head_in_, joined), w.eh_proj, x);
+    pass.linear(pass.prepare(joined_in_, joined), w.eh_proj, x);
     const Mat<float> normed = draft_normed_.get(x.rows, x.cols);
     attend(w.layer, config.num_hidden_layers, x, normed);
     transform(w.layer, config.num_hidden_layers, x, normed);
     pass.rms_norm(x, w.head_norm, x);
-    return {project_head(batch, x, w.head), x};
+    return {project_head(batch, x, w.head, w.head_outline), x};
   }
 
   ModelWeights weights;
@@ -264,8 +263,10 @@ struct Transformer::State {
 
  private:
   PlacedRows draft_rows_;
-  Scratch draft_x_, draft_normed_, joined_, out_, some_x_, some_normed_, head_rows_, logits_;
-  ActivationBuffer head_in_, mlp_in_;
+  Scratch draft_x_, draft_normed_, joined_, out_, some_x_, some_normed_;
+  ActivationBuffer joined_in_, mlp_in_;
+  Head head_{pass};
+  std::vector<LogitRow> logit_rows_;
 };
 
 Transformer::Transformer(ModelWeights weights, const TransformerOptions& options)
@@ -296,6 +297,9 @@ void Transformer::await_weights() {
 }
 void Transformer::set_profile(OpProfile* profile) { state_->pass.profile = profile; }
 Numerics Transformer::numerics() const { return state_->pass.numerics(); }
+bool Transformer::outlines(int64_t rows) const {
+  return state_->weights.head_outline && rows <= Head::kOutlinedRows;
+}
 int Transformer::threads() const { return state_->pool.threads(); }
 std::span<const double> Transformer::rope_frequencies() const { return state_->pass.frequencies(); }
 

@@ -30,6 +30,8 @@ struct TransformerOptions {
   /// Work that is estimated to take one thread less, in ns, is not shared out: handing it out and
   /// what then travels between processors takes a microsecond or two. 0 shares out everything.
   double worth_sharing_ns = 4000;
+  /// Heads of so many weights and more get an outline as they move (weights/head_outline.h).
+  int64_t outlined_weights = WeightMover::kOutlinedWeights;
 };
 
 class Transformer : public LanguageModel {
@@ -57,6 +59,9 @@ class Transformer : public LanguageModel {
   /// Every later pass adds its operations' times to it; null for nobody. Not owned.
   void set_profile(OpProfile* profile);
   Numerics numerics() const;
+  /// Whether a pass with so many rows of logits, all chosen from, computes those alone that are
+  /// chosen. Between passes.
+  bool outlines(int64_t rows) const;
   /// Threads of a pass.
   int threads() const;
   /// The rotary frequencies in use, [qk_rope_head_dim / 2].

@@ -9,6 +9,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "tensor/mat_view.h"
+#include "weights/head_outline.h"
 
 namespace fathom {
 
@@ -57,6 +58,7 @@ struct MtpWeights {
   LayerWeights layer;
   Vector head_norm;  // [hidden]
   WeightView head;   // [vocab, hidden]
+  HeadOutline head_outline;
 };
 
 /// Everything. Views point into the checkpoint, which this keeps open.
@@ -71,8 +73,9 @@ class ModelWeights {
 
   WeightView embed;  // [vocab, hidden]
   std::vector<LayerWeights> layers;
-  Vector final_norm;  // [hidden]
-  WeightView head;    // [vocab, hidden]; the embedding's when tied
+  Vector final_norm;         // [hidden]
+  WeightView head;           // [vocab, hidden]; the embedding's when tied
+  HeadOutline head_outline;  // none until there is one
   std::vector<MtpWeights> mtp;
 
  private:

@@ -18,6 +18,10 @@ class Lister {
     if (added) matrices_.push_back({{}, view, router});
     matrices_[place->second].views.push_back(&view);
   }
+  void add_head(WeightView& view, HeadOutline& outline) {
+    add(view);
+    matrices_[places_.at(view.data)].outlines.push_back(&outline);
+  }
   void add(MlpWeights& w) {
     add(w.gate);
     add(w.up);
@@ -45,10 +49,10 @@ std::vector<ProductMatrix> product_matrices(ModelWeights& weights) {
     if (layer.moe) lister.add(layer.moe->router, true);
     if (layer.moe && layer.moe->shared) lister.add(*layer.moe->shared);
   });
-  lister.add(weights.head);
+  lister.add_head(weights.head, weights.head_outline);
   for (MtpWeights& mtp : weights.mtp) {
     lister.add(mtp.eh_proj);
-    lister.add(mtp.head);
+    lister.add_head(mtp.head, mtp.head_outline);
   }
   every_layer([&](LayerWeights& layer) {
     if (!layer.moe) return;

@@ -10,8 +10,9 @@ namespace fathom {
 /// All views of one matrix: the head may also be the MTP layer's.
 struct ProductMatrix {
   std::vector<WeightView*> views;
-  WeightView from;      // as it is in the checkpoint
-  bool router = false;  // which takes unrounded activations under any numerics
+  WeightView from;                          // as it is in the checkpoint
+  bool router = false;                      // which takes unrounded activations under any numerics
+  std::vector<HeadOutline*> outlines = {};  // of a head, beside the views
 };
 
 /// Every matrix but the embedding, whose rows are looked up, and kv_b, of which attention has a

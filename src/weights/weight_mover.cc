@@ -29,14 +29,18 @@ uint64_t panels_bytes(const WeightView& w) {
 
 WeightMover::Pass::Pass(WeightMover& mover) : lock_(mover.in_use_) { mover.adopt(); }
 
-WeightMover::WeightMover(ModelWeights& weights, const Kernels& kernels, NumaPlan plan)
+WeightMover::WeightMover(ModelWeights& weights, const Kernels& kernels, NumaPlan plan,
+                         int64_t outlined_weights)
     : checkpoint_(weights.checkpoint()),
       kernels_(kernels),
       plan_(std::move(plan)),
+      outlined_weights_(outlined_weights),
       matrices_(product_matrices(weights)),
       started_(now()) {
   for (const ProductMatrix& m : matrices_) total_bytes_ += panels_bytes(m.from);
-  region_ = HugeRegion(total_bytes_);
+  uint64_t beside = 0;
+  for (const ProductMatrix& m : matrices_) beside += outlined(m) ? outline_bytes(m.from) : 0;
+  region_ = HugeRegion(total_bytes_ + beside);
   status_.total_bytes = total_bytes_;
   thread_ = worker_thread([this] { work(); });
 }
@@ -54,10 +58,11 @@ void WeightMover::work() {
     // While this one is packed the disk fetches the next, all of it at once.
     if (&matrix != &matrices_.back()) fetch_ahead((&matrix + 1)->from);
     const WeightView packed = pack(matrix);
+    const HeadOutline outline = outlined(matrix) ? this->outline(matrix) : HeadOutline();
     if (stop_) return;
     {
       const std::lock_guard lock(mutex_);
-      ready_.emplace_back(&matrix, packed);
+      ready_.push_back({&matrix, packed, outline});
       pending_bytes_ += panels_bytes(packed);
     }
     settle(kPending);
@@ -72,31 +77,53 @@ void WeightMover::work() {
   spdlog::info("weights: moved in {:.1f} s", status_.seconds);
 }
 
+bool WeightMover::outlined(const ProductMatrix& matrix) const {
+  const WeightView& w = matrix.from;
+  return !matrix.outlines.empty() && w.dtype != DType::kF8E4M3 &&
+         w.rows * w.cols >= outlined_weights_;
+}
+
+std::byte* WeightMover::take(size_t bytes) {
+  return region_.data() + std::exchange(used_, used_ + bytes);
+}
+
+/// Calls panel(p) for each of so many rows' panels, its memory where it belongs.
+template <typename Panel>
+void WeightMover::for_panels(int64_t rows, Panel&& panel) {
+  for (int node = 0; node < std::ssize(plan_.nodes()); ++node) {
+    const MemoryFrom memory(plan_.nodes()[static_cast<size_t>(node)]);
+    const auto [begin, end] = node_panels(plan_, node, rows);
+    for (int64_t p = begin; p < end && !stop_; ++p) panel(p);
+  }
+}
+
 WeightView WeightMover::pack(const ProductMatrix& matrix) {
   WeightView packed = matrix.from;
   packed.finite = packed.dtype == DType::kF8E4M3;
-  std::byte* to = region_.data() + used_;
-  used_ += panels_bytes(matrix.from);
+  std::byte* to = take(panels_bytes(matrix.from));
   const size_t panel = panel_bytes(packed.cols * static_cast<int64_t>(dtype_size(packed.dtype)));
-  for (int node = 0; node < std::ssize(plan_.nodes()); ++node) {
-    const MemoryFrom memory(plan_.nodes()[static_cast<size_t>(node)]);
-    const auto [begin, end] = node_panels(plan_, node, packed.rows);
-    for (int64_t p = begin; p < end && !stop_; ++p) {
-      std::byte* const out = to + static_cast<size_t>(p) * panel;
-      kernels_.pack_panel(matrix.from, p, out);
-      packed.finite = packed.finite && !holds_nan({out, panel});
-    }
-  }
+  for_panels(packed.rows, [&](int64_t p) {
+    std::byte* const out = to + static_cast<size_t>(p) * panel;
+    kernels_.pack_panel(matrix.from, p, out);
+    packed.finite = packed.finite && !holds_nan({out, panel});
+  });
   packed.data = to;
   packed.layout = WeightLayout::kPanels;
   return packed;
 }
 
+HeadOutline WeightMover::outline(const ProductMatrix& matrix) {
+  OutlineBuilder builder(matrix.from, take(outline_bytes(matrix.from)));
+  for_panels(matrix.from.rows, [&](int64_t p) { builder.add_panel(p); });
+  return builder.outline();
+}
+
 // Turns the views of what is ready; in_use_ is held.
 void WeightMover::adopt() {
   const std::lock_guard lock(mutex_);
-  for (const auto& [matrix, packed] : ready_) {
+  for (const auto& [matrix, packed, outline] : ready_) {
     for (WeightView* view : matrix->views) *view = packed;
+    for (HeadOutline* view : matrix->outlines) *view = outline;
     status_.moved_bytes += panels_bytes(packed);
     adopted_.push_back(matrix);
   }

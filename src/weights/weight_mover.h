@@ -43,8 +43,10 @@ class WeightMover {
   /// this and stay in place. Memory in use grows by at most kPending bytes over what the mapping
   /// took: a matrix that has been moved leaves the page cache. Throws Error(kResource) where there
   /// is no address space. Each NUMA node of `plan` gets its part of every matrix's panels, so that
-  /// whatever experts are chosen, all nodes read as much.
-  WeightMover(ModelWeights& weights, const Kernels& kernels, NumaPlan plan);
+  /// whatever experts are chosen, all nodes read as much. A head of at least so many weights gets
+  /// an outline (weights/head_outline.h), half as much memory again.
+  WeightMover(ModelWeights& weights, const Kernels& kernels, NumaPlan plan,
+              int64_t outlined_weights = kOutlinedWeights);
   /// Stops where it is. Views into the panels must not be used any more.
   ~WeightMover();
   WeightMover(const WeightMover&) = delete;
@@ -66,16 +68,30 @@ class WeightMover {
   void wait() const;
 
   static constexpr uint64_t kPending = uint64_t{256} << 20;
+  /// Smaller heads stay in the caches, where to read them costs little.
+  static constexpr int64_t kOutlinedWeights = int64_t{8} << 20;
 
  private:
+  struct Ready {
+    const ProductMatrix* matrix;
+    WeightView packed;
+    HeadOutline outline;
+  };
+
   void work();
+  bool outlined(const ProductMatrix& matrix) const;
+  std::byte* take(size_t bytes);
+  template <typename Panel>
+  void for_panels(int64_t rows, Panel&& panel);
   WeightView pack(const ProductMatrix& matrix);
+  HeadOutline outline(const ProductMatrix& matrix);
   void adopt();
   void settle(uint64_t most_pending);
 
   const Checkpoint& checkpoint_;
   const Kernels& kernels_;
   const NumaPlan plan_;
+  const int64_t outlined_weights_;
   std::vector<ProductMatrix> matrices_;
   uint64_t total_bytes_ = 0;
   HugeRegion region_;
@@ -84,7 +100,7 @@ class WeightMover {
   std::mutex in_use_;         // held during a pass, and while views change
   mutable std::mutex mutex_;  // of what follows
   mutable std::condition_variable done_;
-  std::vector<std::pair<const ProductMatrix*, WeightView>> ready_;
+  std::vector<Ready> ready_;
   std::vector<const ProductMatrix*> adopted_;  // their old place may go
   uint64_t pending_bytes_ = 0;                 // moved, and still in their old place too
   WeightMoveStatus status_;

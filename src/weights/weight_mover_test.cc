@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -57,6 +58,30 @@ TEST(WeightMover, EveryProductsMatrixTurnsIntoItsPanels) {
   }
   EXPECT_EQ(weights.embed.layout, WeightLayout::kRowMajor);
   EXPECT_EQ(weights.layers[0].attention.kv_b.layout, WeightLayout::kRowMajor);
+}
+
+TEST(WeightMover, LargeHeadsGetAnOutline) {
+  const ModelWeights before = load();
+  ModelWeights weights = load();
+  const WeightView& head = before.head;
+  WeightMover mover(weights, kernels(), NumaPlan(3, {{0, {0}}, {1, {1, 2}}}),
+                    head.rows * head.cols);
+  mover.wait();
+  Buffer memory(outline_bytes(head));
+  OutlineBuilder builder(head, memory.data());
+  for (int64_t p = 0; p < ceil_div(head.rows, kPanelRows); ++p) builder.add_panel(p);
+  const HeadOutline want = builder.outline(), found = weights.head_outline;
+  ASSERT_TRUE(found);
+  EXPECT_EQ(std::memcmp(found.codes.data, want.codes.data, int8_packed_bytes(head.rows, head.cols)),
+            0);
+  EXPECT_TRUE(std::ranges::equal(found.norm, want.norm));
+  EXPECT_TRUE(std::ranges::equal(found.lost, want.lost));
+  for (const MtpWeights& mtp : weights.mtp) EXPECT_TRUE(mtp.head_outline);
+
+  ModelWeights others = load();
+  WeightMover none(others, kernels(), NumaPlan(1, numa_nodes()), head.rows * head.cols + 1);
+  none.wait();
+  EXPECT_FALSE(others.head_outline);
 }
 
 // What a pass sees stays while it lasts.
