@@ -13,6 +13,10 @@ namespace {
 // cheaper.
 constexpr int64_t kMostChosen = 4;  // one of so many
 
+// Where logits lie that close together, as those of random weights do for draws at temperature 0,
+// the next ones are likely to: so many passes do without the outline.
+constexpr int kPassesWithout = 15;
+
 /// The length (L2) of what a product with the head takes of row r of x, and of what its codes lack
 /// of it.
 struct Lengths {
@@ -45,11 +49,21 @@ Mat<const float> Head::project(std::span<const LogitRow> rows, const WeightView&
     std::copy_n(rows[static_cast<size_t>(r)].hidden, head.cols, hidden.row(r));
   }
   const Activations x = pass_.prepare(in_, hidden);
-  const bool all_chosen =
-      std::ranges::all_of(rows, [](const LogitRow& row) { return row.choice != nullptr; });
-  const bool few = outline && all_chosen && count <= kOutlinedRows;
-  if (!few || !choose(rows, x, head, outline, logits)) pass_.linear(x, head, logits);
+  if (worth_choosing(rows, outline)) {
+    if (choose(rows, x, head, outline, logits)) return logits;
+    passes_without_ = kPassesWithout;
+  }
+  pass_.linear(x, head, logits);
   return logits;
+}
+
+bool Head::worth_choosing(std::span<const LogitRow> rows, const HeadOutline& outline) {
+  const bool chosen =
+      std::ranges::all_of(rows, [](const LogitRow& row) { return row.choice != nullptr; });
+  if (!outline || !chosen || std::ssize(rows) > kOutlinedRows) return false;
+  if (passes_without_ == 0) return true;
+  --passes_without_;
+  return false;
 }
 
 // False when too many are chosen.

@@ -28,9 +28,10 @@ class Head {
                            const HeadOutline& outline);
 
   /// So many rows are projected through an outline, where there is one.
-  static constexpr int64_t kOutlinedRows = 6;
+  static constexpr int64_t kOutlinedRows = 16;
 
  private:
+  bool worth_choosing(std::span<const LogitRow> rows, const HeadOutline& outline);
   bool choose(std::span<const LogitRow> rows, const Activations& x, const WeightView& head,
               const HeadOutline& outline, Mat<float> logits);
   void choose_row(const LogitRow& row, const Activations& x, const Activations& codes, int64_t r,
@@ -49,6 +50,7 @@ class Head {
   ActivationBuffer in_, codes_in_;
   std::vector<int32_t> chosen_;
   std::vector<Part> parts_;
+  int passes_without_ = 0;  // that the outline is left alone for
 };
 
 }  // namespace fathom
