@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "tensor/dtype.h"
+#include "weights/weight_mover.h"
 
 namespace fathom::cli {
 namespace {
@@ -27,6 +28,13 @@ MemoryNeed memory_need(const Checkpoint& checkpoint, Numerics numerics, int64_t 
   const size_t element = dtype_size(cache_dtype(numerics));
   need.cache = static_cast<uint64_t>(context) * static_cast<uint64_t>(c.kv_latent_dim()) *
                static_cast<uint64_t>(c.num_hidden_layers + c.num_nextn_predict_layers) * element;
+  if (numerics != Numerics::kInt8 &&
+      c.vocab_size * c.hidden_size >= WeightMover::kOutlinedWeights) {
+    WeightView head;
+    head.rows = c.vocab_size;
+    head.cols = c.hidden_size;
+    need.outlines = outline_bytes(head) * static_cast<uint64_t>(1 + c.num_nextn_predict_layers);
+  }
   return need;
 }
 

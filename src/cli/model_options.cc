@@ -52,7 +52,9 @@ std::unique_ptr<Transformer> open_model(const ModelOptions& options, int64_t con
   TransformerOptions how;
   how.numerics = *numerics;
   how.threads = options.threads;
-  how.move_weights = !options.mapped && need.total() + WeightMover::kPending <= available;
+  const uint64_t moved = need.total() + WeightMover::kPending;
+  how.move_weights = !options.mapped && moved <= available;
+  if (moved + need.outlines > available) how.outlined_weights = WeightMover::kNoOutlines;
   if (how.numerics != Numerics::kInt8) {
     return std::make_unique<Transformer>(ModelWeights::load(std::move(checkpoint)), how);
   }

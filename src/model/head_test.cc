@@ -74,7 +74,7 @@ class HeadTest : public testing::Test {
                                      .kernels = kernels,
                                      .move_weights = true,
                                      .worth_sharing_ns = 0,
-                                     .outlined_weights = outlined ? 1 : int64_t{1} << 40};
+                                     .outlined_weights = outlined ? 1 : WeightMover::kNoOutlines};
     auto model = std::make_unique<Transformer>(
         ModelWeights::load(Checkpoint::open(directory_.string())), options);
     model->await_weights();

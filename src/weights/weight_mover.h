@@ -9,6 +9,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <limits>
 #include <mutex>
 #include <span>
 #include <thread>
@@ -70,6 +71,7 @@ class WeightMover {
   static constexpr uint64_t kPending = uint64_t{256} << 20;
   /// Smaller heads stay in the caches, where to read them costs little.
   static constexpr int64_t kOutlinedWeights = int64_t{8} << 20;
+  static constexpr int64_t kNoOutlines = std::numeric_limits<int64_t>::max();
 
  private:
   struct Ready {
