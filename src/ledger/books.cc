@@ -56,7 +56,8 @@ Books::Books(Database& db, const std::string& server_id, Time now)
 void Books::commit() {
   static const std::string kUpdate =
       "UPDATE accounts SET granted = $1, topped_up = $2, held = $3 WHERE id = $4";
-  for (const Account& account : accounts_) {
+  for (const auto& [before, account] : accounts_) {
+    if (account == before) continue;
     db_.query(kUpdate, {account.granted, account.topped_up, account.held, account.id});
   }
   transaction_.commit();
@@ -64,20 +65,20 @@ void Books::commit() {
 
 /// Locks the account's row until the transaction ends.
 Account& Books::account(int64_t id) {
-  const auto known = std::find_if(accounts_.begin(), accounts_.end(),
-                                  [id](const Account& account) { return account.id == id; });
-  if (known != accounts_.end()) return *known;
+  const auto known = std::ranges::find(accounts_, id, [](const InUse& used) { return used.now.id; });
+  if (known != accounts_.end()) return known->now;
   const auto rows =
       db_.query("SELECT currency, granted, topped_up, held FROM accounts WHERE id = $1" +
                     std::string(db_.for_update()),
                 {id});
   if (rows.empty()) fail(ErrorKind::kNotFound, "account {}: no such account", id);
-  return accounts_.emplace_back(Account{.id = id,
-                                        .name = "",
-                                        .currency = parse_currency(rows[0].text(0)),
-                                        .granted = rows[0].integer(1),
-                                        .topped_up = rows[0].integer(2),
-                                        .held = rows[0].integer(3)});
+  const Account read{.id = id,
+                     .name = "",
+                     .currency = parse_currency(rows[0].text(0)),
+                     .granted = rows[0].integer(1),
+                     .topped_up = rows[0].integer(2),
+                     .held = rows[0].integer(3)};
+  return accounts_.emplace_back(InUse{read, read}).now;
 }
 
 /// Locks the hold's row until the transaction ends.

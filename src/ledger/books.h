@@ -49,7 +49,11 @@ class Books {
   const std::string& server_id_;
   const Time now_;
   /// Those in use, locked and read once; what many changes make of them is written once as well.
-  std::list<Account> accounts_;
+  struct InUse {
+    const Account before;
+    Account now;
+  };
+  std::list<InUse> accounts_;
 };
 
 /// What a settled request came to.

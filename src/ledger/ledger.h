@@ -28,6 +28,7 @@ struct Account {
 
   Nano total() const { return granted + topped_up; }
   Nano available() const { return granted + topped_up - held; }
+  bool operator==(const Account&) const = default;
 };
 
 struct ApiKey {

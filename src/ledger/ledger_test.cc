@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <thread>
 
@@ -166,6 +168,26 @@ TEST_P(LedgerTest, RefusesWhatCannotBeAfforded) {
   ledger->settle("r2", {0, 10, 2}, "balance");
   EXPECT_EQ(ledger->account("ann").total(), 0);
   EXPECT_FALSE(ledger->charge_of("r1"));
+}
+
+// Whoever has no money may ask often.
+TEST_P(LedgerTest, ARefusalWritesNothing) {
+  const auto ledger = open();
+  const Customer ann = customer(*ledger, "ann", Currency::kCny, 0, 1);
+  const auto written = [&]() -> std::string {
+    if (folder_.empty()) {
+      const auto other = open_database(address_, Durability::kProcess);
+      return other->query("SELECT CAST(xmin AS TEXT) FROM accounts", {}).at(0).text(0);
+    }
+    std::ifstream log(address_ + "-wal", std::ios::binary);
+    return {std::istreambuf_iterator<char>(log), {}};
+  };
+  const std::string before = written();
+  EXPECT_FALSE(before.empty());
+  EXPECT_FALSE(ledger->open_hold(ask(ann, "r1", 10, 10)));
+  EXPECT_TRUE(written() == before);
+  ledger->top_up("ann", kUnit, "more");
+  EXPECT_FALSE(written() == before);
 }
 
 TEST_P(LedgerTest, AllOrNothingDoesNotTakeLess) {
