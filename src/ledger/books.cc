@@ -65,7 +65,8 @@ void Books::commit() {
 
 /// Locks the account's row until the transaction ends.
 Account& Books::account(int64_t id) {
-  const auto known = std::ranges::find(accounts_, id, [](const InUse& used) { return used.now.id; });
+  const auto known =
+      std::ranges::find(accounts_, id, [](const InUse& used) { return used.now.id; });
   if (known != accounts_.end()) return known->now;
   const auto rows =
       db_.query("SELECT currency, granted, topped_up, held FROM accounts WHERE id = $1" +
