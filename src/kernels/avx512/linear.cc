@@ -147,7 +147,8 @@ class Panels {
     if (fp8_ && !floats_) {
       args.codes = block;
       args.table = &memory_.table;
-      args.weights = memory_.pairs.as<uint8_t>();
+      args.widened = memory_.pairs.as<uint8_t>();
+      args.weights = args.widened;
     } else {
       args.weights = widened(block, count);
     }

@@ -52,9 +52,10 @@ struct Totals {
 
 /// One block of a panel against all rows.
 struct BlockArgs {
-  const uint8_t* weights;     // [steps][64] dwords; with codes, room for them
-  const uint8_t* codes;       // FP8 that the first tile widens to `weights`, or null
+  const uint8_t* weights;     // [steps][64] dwords
+  const uint8_t* codes;       // FP8 that the first tile widens to them, or null
   const E4M3Table* table;     // for codes
+  uint8_t* widened;           // for codes: the weights' place
   int64_t steps;              // of K
   const std::byte* const* x;  // each row at column 0
   int64_t rows;
@@ -178,7 +179,7 @@ template <int R, int kLines>
 void run_widening_tile(const BlockArgs& b, int64_t next_rows, Ahead& ahead) {
   constexpr int kGroups = kUnroll / 2;  // of 4 columns, that fetch one piece together
   Fetches fetches;
-  const uint8_t* next = kLines > 0 ? ahead.take(b.steps * kLines * 64) : nullptr;
+  const uint8_t* next = ahead.take(b.steps * kLines * 64);
   fetches.plan<Pairs>(b, R, next_rows);
   const E4M3Table table = *b.table;
   const std::byte* x[R];
@@ -186,7 +187,7 @@ void run_widening_tile(const BlockArgs& b, int64_t next_rows, Ahead& ahead) {
   for (int r = 0; r < R; ++r) x[r] = b.x[r] + b.offset;
   __m512 sum[R][kVectors] = {};
   const uint8_t* codes = b.codes;
-  auto* pairs = const_cast<uint8_t*>(b.weights);
+  uint8_t* pairs = b.widened;
   const auto group = [&](int64_t g) __attribute__((always_inline)) {
     __m512i w[2][kVectors];
 #pragma GCC unroll 4
