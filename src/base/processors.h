@@ -12,10 +12,6 @@ std::vector<int> allowed_processors();
 /// How many threads can run at once: the affinity mask, cut by the cgroup's quota; at least 1.
 int available_processors();
 
-/// The quota of the cgroup (version 1 or 2) that `self_cgroup` (the text of /proc/self/cgroup)
-/// names under `mount`, its ancestors counted, in processors rounded up; 0 where there is none.
-int cgroup_processor_quota(const std::string& self_cgroup, const std::string& mount);
-
 /// What the kernels ask about. True only where the operating system saves the registers as well.
 struct CpuFeatures {
   bool avx2 = false;    ///< with FMA and F16C, the floor of this build

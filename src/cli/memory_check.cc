@@ -6,20 +6,10 @@
 #include <fstream>
 #include <limits>
 
+#include "base/cgroup.h"
 #include "tensor/dtype.h"
-#include "weights/weight_mover.h"
 
 namespace fathom::cli {
-namespace {
-
-// The number in the file's first line, or nothing-like-a-limit where there is none ("max").
-uint64_t read_limit(const char* path) {
-  std::ifstream file(path);
-  uint64_t value = 0;
-  return file >> value ? value : std::numeric_limits<uint64_t>::max();
-}
-
-}  // namespace
 
 MemoryNeed memory_need(const Checkpoint& checkpoint, Numerics numerics, int64_t context) {
   const ModelConfig& c = checkpoint.config();
@@ -28,13 +18,6 @@ MemoryNeed memory_need(const Checkpoint& checkpoint, Numerics numerics, int64_t 
   const size_t element = dtype_size(cache_dtype(numerics));
   need.cache = static_cast<uint64_t>(context) * static_cast<uint64_t>(c.kv_latent_dim()) *
                static_cast<uint64_t>(c.num_hidden_layers + c.num_nextn_predict_layers) * element;
-  if (numerics != Numerics::kInt8 &&
-      c.vocab_size * c.hidden_size >= WeightMover::kOutlinedWeights) {
-    WeightView head;
-    head.rows = c.vocab_size;
-    head.cols = c.hidden_size;
-    need.outlines = outline_bytes(head) * static_cast<uint64_t>(1 + c.num_nextn_predict_layers);
-  }
   return need;
 }
 
@@ -47,7 +30,7 @@ uint64_t memory_available() {
     std::getline(info, unit);
     if (key == "MemAvailable:") available = kilobytes * 1024;
   }
-  return std::min(available, read_limit("/sys/fs/cgroup/memory.max"));
+  return std::min(available, cgroup_memory().value_or(available));
 }
 
 std::string format_bytes(uint64_t bytes) {
