@@ -10,9 +10,8 @@
 namespace fathom::cli {
 
 struct MemoryNeed {
-  uint64_t weights = 0;   // bytes of tensors that a forward pass may touch
-  uint64_t cache = 0;     // bytes of latent cache for the context asked for
-  uint64_t outlines = 0;  // of the heads (weights/head_outline.h), where there is room for them
+  uint64_t weights = 0;  // bytes of tensors that a forward pass may touch
+  uint64_t cache = 0;    // bytes of latent cache for the context asked for
   uint64_t total() const { return weights + cache; }
 };
 

@@ -8,6 +8,7 @@
 #include "cli/default_model.h"
 #include "cli/memory_check.h"
 #include "cli/progress_bar.h"
+#include "weights/weight_mover.h"
 
 namespace fathom::cli {
 
@@ -54,13 +55,16 @@ std::unique_ptr<Transformer> open_model(const ModelOptions& options, int64_t con
   how.threads = options.threads;
   const uint64_t moved = need.total() + WeightMover::kPending;
   how.move_weights = !options.mapped && moved <= available;
-  if (moved + need.outlines > available) how.outlined_weights = WeightMover::kNoOutlines;
+  ModelWeights weights = ModelWeights::load(std::move(checkpoint));
+  if (moved + WeightMover::outlines_bytes(weights) > available) {
+    how.outlined_weights = WeightMover::kNoOutlines;
+  }
   if (how.numerics != Numerics::kInt8) {
-    return std::make_unique<Transformer>(ModelWeights::load(std::move(checkpoint)), how);
+    return std::make_unique<Transformer>(std::move(weights), how);
   }
   ProgressBar bar("regrouping weights as int8");
   how.on_regroup = [&bar](uint64_t done, uint64_t total) { bar.update(done, total); };
-  return std::make_unique<Transformer>(ModelWeights::load(std::move(checkpoint)), how);
+  return std::make_unique<Transformer>(std::move(weights), how);
 }
 
 }  // namespace fathom::cli

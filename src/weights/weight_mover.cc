@@ -25,6 +25,19 @@ uint64_t panels_bytes(const WeightView& w) {
   return packed_bytes(w.rows, w.cols * static_cast<int64_t>(dtype_size(w.dtype)));
 }
 
+// Whether a matrix is a head of at least so many weights, in more bytes than its outline would
+// have.
+bool outlined(const ProductMatrix& matrix, int64_t weights) {
+  const WeightView& w = matrix.from;
+  return !matrix.outlines.empty() && w.dtype != DType::kF8E4M3 && w.rows * w.cols >= weights;
+}
+
+uint64_t outlines_of(const std::vector<ProductMatrix>& matrices, int64_t weights) {
+  uint64_t bytes = 0;
+  for (const ProductMatrix& m : matrices) bytes += outlined(m, weights) ? outline_bytes(m.from) : 0;
+  return bytes;
+}
+
 }  // namespace
 
 WeightMover::Pass::Pass(WeightMover& mover) : lock_(mover.in_use_) { mover.adopt(); }
@@ -38,9 +51,7 @@ WeightMover::WeightMover(ModelWeights& weights, const Kernels& kernels, NumaPlan
       matrices_(product_matrices(weights)),
       started_(now()) {
   for (const ProductMatrix& m : matrices_) total_bytes_ += panels_bytes(m.from);
-  uint64_t beside = 0;
-  for (const ProductMatrix& m : matrices_) beside += outlined(m) ? outline_bytes(m.from) : 0;
-  region_ = HugeRegion(total_bytes_ + beside);
+  region_ = HugeRegion(total_bytes_ + outlines_of(matrices_, outlined_weights_));
   status_.total_bytes = total_bytes_;
   thread_ = worker_thread([this] { work(); });
 }
@@ -58,7 +69,8 @@ void WeightMover::work() {
     // While this one is packed the disk fetches the next, all of it at once.
     if (&matrix != &matrices_.back()) fetch_ahead((&matrix + 1)->from);
     const WeightView packed = pack(matrix);
-    const HeadOutline outline = outlined(matrix) ? this->outline(matrix) : HeadOutline();
+    const HeadOutline outline =
+        outlined(matrix, outlined_weights_) ? this->outline(matrix) : HeadOutline();
     if (stop_) return;
     {
       const std::lock_guard lock(mutex_);
@@ -77,10 +89,8 @@ void WeightMover::work() {
   spdlog::info("weights: moved in {:.1f} s", status_.seconds);
 }
 
-bool WeightMover::outlined(const ProductMatrix& matrix) const {
-  const WeightView& w = matrix.from;
-  return !matrix.outlines.empty() && w.dtype != DType::kF8E4M3 &&
-         w.rows * w.cols >= outlined_weights_;
+uint64_t WeightMover::outlines_bytes(ModelWeights& weights) {
+  return outlines_of(product_matrices(weights), kOutlinedWeights);
 }
 
 std::byte* WeightMover::take(size_t bytes) {

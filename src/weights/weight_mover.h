@@ -72,6 +72,8 @@ class WeightMover {
   /// Smaller heads stay in the caches, where to read them costs little.
   static constexpr int64_t kOutlinedWeights = int64_t{8} << 20;
   static constexpr int64_t kNoOutlines = std::numeric_limits<int64_t>::max();
+  /// Bytes that the outlines of these weights' heads take.
+  static uint64_t outlines_bytes(ModelWeights& weights);
 
  private:
   struct Ready {
@@ -81,7 +83,6 @@ class WeightMover {
   };
 
   void work();
-  bool outlined(const ProductMatrix& matrix) const;
   std::byte* take(size_t bytes);
   template <typename Panel>
   void for_panels(int64_t rows, Panel&& panel);
