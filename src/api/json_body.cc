@@ -1,8 +1,7 @@
 #include "api/json_body.h"
 
-#include <vector>
-
 #include "api/api_error.h"
+#include "base/json_nesting.h"
 #include "text/json_string.h"
 #include "text/utf8.h"
 
@@ -26,20 +25,15 @@ Json parse_json(std::string_view text) {
   if (const size_t at = text::find_invalid_utf8(text); at != std::string_view::npos) {
     fail(ErrorKind::kBadInput, "byte {} is not valid UTF-8", at);
   }
-  std::vector<size_t> keys;  // of the objects that are open
-  const auto watch = [&](int depth, Json::parse_event_t event, Json&) {
-    if (depth > kMaxJsonDepth) {
-      fail(ErrorKind::kBadInput, "nested deeper than {} levels", kMaxJsonDepth);
-    }
-    if (event == Json::parse_event_t::object_start) keys.push_back(0);
-    if (event == Json::parse_event_t::object_end && !keys.empty()) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.empty() && ++keys.back() > kMaxJsonKeys) {
-      fail(ErrorKind::kBadInput, "an object of more than {} keys", kMaxJsonKeys);
-    }
-    return true;
-  };
+  const JsonNesting nesting = json_nesting(text);
+  if (nesting.depth > kMaxJsonDepth) {
+    fail(ErrorKind::kBadInput, "nested deeper than {} levels", kMaxJsonDepth);
+  }
+  if (nesting.keys > kMaxJsonKeys) {
+    fail(ErrorKind::kBadInput, "an object of more than {} keys", kMaxJsonKeys);
+  }
   try {
-    return Json::parse(text, watch);
+    return Json::parse(text);
   } catch (const nlohmann::json::exception& error) {
     const auto* syntax = dynamic_cast<const nlohmann::json::parse_error*>(&error);
     fail(ErrorKind::kBadInput, "{}", syntax ? problem_of(*syntax) : "a number is out of range");

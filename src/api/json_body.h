@@ -12,7 +12,7 @@ namespace fathom::api {
 using Json = nlohmann::ordered_json;
 
 /// Nested deeper than this nothing sensible is; deeper still, walking it would exhaust the stack.
-inline constexpr int kMaxJsonDepth = 100;
+inline constexpr size_t kMaxJsonDepth = 100;
 /// Keys of one object. Ordered objects are lists, in which finding a key takes its length.
 inline constexpr size_t kMaxJsonKeys = 1024;
 

@@ -23,7 +23,8 @@ std::vector<NumaNode> numa_nodes() {
     for (int processor : allowed) {
       const int id = std::max(0, numa_node_of_cpu(processor));
       const auto known = std::ranges::find(nodes, id, &NumaNode::id);
-      (known == nodes.end() ? nodes.emplace_back(id) : *known).processors.push_back(processor);
+      NumaNode& node = known == nodes.end() ? nodes.emplace_back(NumaNode{id, {}}) : *known;
+      node.processors.push_back(processor);
     }
     std::ranges::sort(nodes, {}, &NumaNode::id);
   }

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/json_nesting.h"
 
 namespace fathom::engine {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 constexpr int kMaxRefs = 32;        // to follow one after the other
 constexpr int kMaxComparisons = 8;  // levels that are compared to tell schemas apart
 constexpr size_t kMaxText = 1 << 20;
-constexpr int kMaxParseDepth = 256;
+constexpr size_t kMaxParseDepth = 256;
 
 /// The values that the schema lists, or null.
 std::optional<std::vector<Json>> listed_values(const Json& schema) {
@@ -115,14 +116,11 @@ SchemaDocument::SchemaDocument(std::string_view text, std::string where)
     fail(ErrorKind::kUnsupported, "{}: {} bytes, expected at most {}", where_, text.size(),
          kMaxText);
   }
-  const auto shallow = [&](int depth, Json::parse_event_t, Json&) {
-    if (depth > kMaxParseDepth) {
-      fail(ErrorKind::kUnsupported, "{}: more than {} levels", where_, kMaxParseDepth);
-    }
-    return true;
-  };
+  if (json_nesting(text).depth > kMaxParseDepth) {
+    fail(ErrorKind::kUnsupported, "{}: more than {} levels", where_, kMaxParseDepth);
+  }
   try {
-    root_ = Json::parse(text, shallow);
+    root_ = Json::parse(text);
   } catch (const nlohmann::json::exception& error) {
     fail(ErrorKind::kBadInput, "{}: {}", where_, error.what());
   }
