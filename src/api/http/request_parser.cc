@@ -23,6 +23,17 @@ ApiError bad_message(const boost::system::error_code& error, const HttpLimits& l
   return invalid_request("Not a valid HTTP/1.1 request: " + error.message());
 }
 
+// What follows "http://host" in the form that is meant for proxies, which servers take as well.
+std::string_view origin_form(std::string_view target) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!boost::beast::iequals(target.substr(0, scheme.size()), scheme)) continue;
+    const size_t path = target.find_first_of("/?", scheme.size());
+    if (path == std::string_view::npos) return "/";
+    return target.substr(path);
+  }
+  return target;
+}
+
 }  // namespace
 
 RequestParser::RequestParser(const HttpLimits& limits) : limits_(limits) {
@@ -33,7 +44,9 @@ RequestParser::RequestParser(const HttpLimits& limits) : limits_(limits) {
 
 size_t RequestParser::push(std::string_view bytes) {
   size_t used = 0;
-  started_ = started_ || !bytes.empty();
+  // Empty lines between requests mean nothing; some clients send one after a body.
+  while (!started_ && bytes.substr(used).starts_with("\r\n")) used += 2;
+  started_ = started_ || used < bytes.size();
   while (used < bytes.size() && !done()) {
     boost::system::error_code error;
     const std::string_view rest = bytes.substr(used);
@@ -56,7 +69,7 @@ HttpRequest RequestParser::take() {
   request.keep_alive = message.keep_alive();
   request.http_1_0 = message.version() < 11;
   request.method = std::string(message.method_string());
-  const std::string_view target = message.target();
+  const std::string_view target = origin_form(message.target());
   const size_t question = target.find('?');
   request.path = std::string(target.substr(0, question));
   if (question != std::string_view::npos) request.query = std::string(target.substr(question + 1));

@@ -33,6 +33,11 @@ test('hostile input', async (t) => {
     const out = await raw(server, one + one + one.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
     assert.equal(out.match(/HTTP\/1\.1 200 /g).length, 3);
   });
+  await t.test('empty lines between requests, and the form of a target that proxies get', async () => {
+    const get = (target) => `GET ${target} HTTP/1.1\r\nHost: localhost\r\n`;
+    const out = await raw(server, `\r\n${get('/health')}\r\n\r\n\r\n${get('http://localhost/v1/models?x=1')}Connection: close\r\n\r\n`);
+    assert.equal(out.match(/HTTP\/1\.1 200 /g)?.length, 2, out);
+  });
   await t.test('no JSON, or no object', async () => {
     await refused('', /Failed to parse the request body as JSON/);
     await refused('{"a":', /line 1, column/);
@@ -42,6 +47,11 @@ test('hostile input', async (t) => {
   await t.test('deeply nested JSON', async () => {
     await refused('['.repeat(1_000_000), /nested deeper than 100 levels/);
     await refused('{"a":'.repeat(200_000), /nested deeper than 100 levels/);
+  });
+  await t.test('very many objects', async () => {
+    const began = performance.now();
+    await refused(`{"messages":[${Array(300_000).fill('{}').join()}]}`, /role/, 422);
+    assert.ok(performance.now() - began < 20_000);
   });
   await t.test('an object of very many keys', async () => {
     await refused(`{${[...Array(2000).keys()].map((i) => `"k${i}":1`).join()}}`, /more than 1024 keys/);
