@@ -8,6 +8,8 @@ namespace fathom::api {
 namespace {
 
 constexpr size_t kMostKept = 64;
+// Of schemas and tools together: a grammar takes some twenty times its text.
+constexpr size_t kMostText = 4 << 20;
 
 std::optional<ToolCallSyntax> find_syntax(const text::Tokenizer& tokenizer) {
   const auto calls_begin = tokenizer.token_to_id("<｜tool▁calls▁begin｜>");
@@ -60,13 +62,20 @@ Grammar::Ptr Grammars::kept(const std::string& key, Make make) {
   Grammar::Ptr made = make();
   const std::lock_guard lock(mutex_);
   grammars_.emplace_front(key, made);
-  if (grammars_.size() > kMostKept) grammars_.pop_back();
+  text_ += key.size();
+  while (grammars_.size() > kMostKept || text_ > kMostText) {
+    text_ -= grammars_.back().first.size();
+    grammars_.pop_back();
+  }
   return made;
 }
 
 Grammar::Ptr Grammars::of(const ChatRequest& request) {
   const bool must_call =
       request.tool_choice == ToolChoice::kRequired || request.tool_choice == ToolChoice::kNamed;
+  if (must_call && request.continues) {
+    throw invalid_request("Invalid tool_choice value, a prefix goes with text only");
+  }
   if (!must_call && request.format != ResponseFormat::kText) {
     if (request.continues) {
       throw invalid_request("Invalid response_format value, a prefix goes with text only");

@@ -39,6 +39,7 @@ class Grammars {
 
   std::mutex mutex_;
   std::list<std::pair<std::string, Grammar::Ptr>> grammars_;  // most recently used first
+  size_t text_ = 0;                                           // bytes of what they are kept under
 };
 
 }  // namespace fathom::api
