@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/ledger_options.h"
 #include "ledger/api_key.h"
+#include "text/utf8.h"
 
 namespace fathom::cli {
 namespace {
@@ -122,6 +123,7 @@ void add_account(CLI::App& app) {
 
   CLI::App& create =
       add_command(account, "create", "Open an account", options, [](const AccountOptions& o) {
+        text::require_utf8(o.name, "the account's name");
         print_account(o,
                       open_ledger(o)->create_account(o.name, ledger::parse_currency(o.currency)));
       });

@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/ledger_options.h"
+#include "text/utf8.h"
 
 namespace fathom::cli {
 namespace {
@@ -24,6 +25,7 @@ nlohmann::ordered_json to_json(const ledger::ApiKey& key) {
 }
 
 void create(const KeysOptions& options) {
+  text::require_utf8(options.name, "the key's name");
   const ledger::NewApiKey key = open_ledger(options)->create_key(options.account, options.name);
   if (options.json) {
     nlohmann::ordered_json out = to_json(key.record);

@@ -31,7 +31,7 @@ struct Options {
   std::string ledger;
   std::string config;
   int64_t context = 65536;
-  double kv_memory = 0;  // GB; 0: see kv_bytes()
+  double kv_memory = 0;  // GB
   std::string cache_dir;
   double cache_size = 16;  // GB
   int64_t cache_hours = 72;
@@ -44,7 +44,7 @@ struct Options {
 };
 
 std::string default_cache_dir() {
-  if (const char* cache = std::getenv("XDG_CACHE_HOME")) {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache) {
     return std::string(cache) + "/fathom/context";
   }
   if (const char* home = std::getenv("HOME")) return std::string(home) + "/.cache/fathom/context";
@@ -174,8 +174,11 @@ void add_engine_options(CLI::App& command, Options& options) {
   command.add_option("--context", options.context, "Tokens of prompt and answer together")
       ->check(CLI::Range(64, 1 << 20))
       ->capture_default_str();
-  command.add_option("--kv-memory", options.kv_memory,
-                     "GB for latent KV (default: half of the free memory, 4.3 at most)");
+  command
+      .add_option("--kv-memory", options.kv_memory,
+                  "GB for latent KV (0: half of the free memory, 4.3 at most)")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
   command.add_option("--max-running", engine.max_running, "Answers computed at a time")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();

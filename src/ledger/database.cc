@@ -34,6 +34,9 @@ std::unique_ptr<Database> open_database(const std::string& address, Durability d
     fail(ErrorKind::kUsage, "ledger {}...: expected a file, or an address postgres://...",
          address.substr(0, scheme + 3));
   }
+  if (address == ":memory:") {
+    fail(ErrorKind::kUsage, "ledger {}: expected a file: the connections share one", address);
+  }
   return open_sqlite(address, durability);
 }
 
