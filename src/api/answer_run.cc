@@ -1,5 +1,7 @@
 #include "api/answer_run.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 
 #include "api/api_error.h"
@@ -34,12 +36,22 @@ asio::awaitable<void> Service::Run::start() {
 }
 
 asio::awaitable<void> Service::Run::pump() {
+  try {
+    co_await pass_all_on();
+  } catch (...) {
+    failure_ = std::current_exception();
+    stop();
+  }
+}
+
+asio::awaitable<void> Service::Run::pass_all_on() {
   Connection& connection = exchange_.connection;
   inbox_->look_first([this](Inbox::Batch& batch) { return pass_on(batch); });
   put_off_keep_alive();
   while (!result_) {
     const Inbox::Batch* batch = co_await inbox_->take(keep_alive_at_);
     if (failure_) std::rethrow_exception(failure_);
+    co_await flush();  // what was passed on at once, where that was too much
     std::string out;
     for (const AnswerEvent& event : batch->events) {
       note(event);
@@ -59,13 +71,16 @@ asio::awaitable<void> Service::Run::pump() {
       if (!connection.started()) start_body();
       connection.write_now(out);
     }
-    if (!connection.flushed()) {
-      bill_.guest().leave();
-      co_await connection.flush();
-      bill_.guest().enter();
-    }
+    co_await flush();
     if (connection.gone()) client_left();
   }
+}
+
+asio::awaitable<void> Service::Run::flush() {
+  if (exchange_.connection.flushed()) co_return;
+  bill_.guest().leave();
+  co_await exchange_.connection.flush();
+  bill_.guest().enter();
 }
 
 /// What nobody has to wait for, as nearly all of an answer.
@@ -150,32 +165,39 @@ void Service::Run::client_left() {
 std::string Service::Run::outcome() const {
   if (left_) return "disconnected";
   if (spent_) return "balance_spent";
-  if (!result_ || result_->error) return "error";
+  if (failure_ || !result_ || result_->error) return "error";
   if (result_->timed_out) return "timed_out";
   return finish_reasons_[0];
 }
 
-asio::awaitable<void> Service::Run::settle(bool whole) {
-  // The end knows best: an end-of-answer token has no event of its own, and another server may
-  // have counted fewer than its chunks made us think.
-  int64_t completion = delivered_;
-  if (result_ && !left_ && !spent_) {
-    completion = result_->completion;
-    if (completion > delivered_) {
-      const bool covered = co_await bill_.cover(completion);
-      if (!covered) completion = std::max(delivered_, bill_.covered());
-    }
+// The output tokens to charge for. The end knows best: an end-of-answer token has no event of its
+// own, and another server may have counted fewer than its chunks made us think.
+asio::awaitable<int64_t> Service::Run::completion() {
+  if (!result_ || left_ || spent_) co_return delivered_;
+  if (result_->completion <= delivered_) co_return result_->completion;
+  bool covered = false;
+  try {
+    covered = co_await bill_.cover(result_->completion);
+  } catch (const std::exception& error) {
+    spdlog::error("request {}: {}", exchange_.record.id, error.what());
   }
+  co_return covered ? result_->completion : std::max(delivered_, bill_.covered());
+}
+
+asio::awaitable<void> Service::Run::settle() {
   // A prompt that no token came of costs nothing.
   ledger::Tokens used;
-  if (result_ && result_->completion > 0) {
-    used = {result_->prompt_hit, result_->prompt_miss, completion};
-    result_->completion = completion;
+  const int64_t came = result_ ? result_->completion : delivered_;
+  if (came > 0) {
+    used = bill_.prompt();
+    if (result_) used = {result_->prompt_hit, result_->prompt_miss, 0};
+    used.output = co_await completion();
+    if (result_) result_->completion = used.output;
   }
   observe(used);
   const std::string how = outcome();
   const Till::Errand keep = [&] {
-    if (whole) task_.answer->keep();
+    if (!failure_) task_.answer->keep();
   };
   co_await bill_.settle(used, how, keep);
 }
@@ -200,28 +222,29 @@ void Service::Run::observe(const ledger::Tokens& used) {
   metrics.observe_request(seconds);
 }
 
+// What the client is told of it; the log gets its own words.
+ApiError Service::Run::told(const std::exception_ptr& problem) {
+  try {
+    std::rethrow_exception(problem);
+  } catch (const std::exception& error) {
+    exchange_.record.error = error.what();
+    return to_api_error(error);
+  }
+}
+
 asio::awaitable<void> Service::Run::conclude() {
   Connection& connection = exchange_.connection;
   if (left_ || connection.gone()) {
     exchange_.record.status = 499;  // nginx's word for it
     co_return;
   }
-  std::optional<ApiError> error;
-  if (result_->timed_out) {
-    error = overloaded("The answer took longer than the server allows");
-  } else if (result_->error) {
-    try {
-      std::rethrow_exception(result_->error);
-    } catch (const std::exception& problem) {
-      error = to_api_error(problem);
-      exchange_.record.error = problem.what();
-    }
-  }
-  if (error && !connection.started()) throw *error;
-  if (error && result_->timed_out) {
+  const std::exception_ptr problem = failure_ ? failure_ : result_->error;
+  if (problem) {
+    if (!connection.started()) std::rethrow_exception(problem);
+    co_await connection.finish(task_.writer->error(told(problem)));
+  } else if (result_->timed_out) {
+    if (!connection.started()) throw overloaded("The answer took longer than the server allows");
     connection.close();
-  } else if (error) {
-    co_await connection.finish(task_.writer->error(*error));
   } else if (connection.started()) {
     co_await connection.finish(task_.writer->end(*result_));
   } else {
@@ -240,18 +263,10 @@ asio::awaitable<void> Service::answer(Exchange& exchange, Task task) {
   co_await run.start();
   running_.insert(&run);
   exchange.connection.watch([&run] { run.client_left(); });
-  std::exception_ptr failure;
-  try {
-    co_await run.pump();
-  } catch (...) {
-    failure = std::current_exception();
-    run.stop();
-  }
+  co_await run.pump();
   co_await exchange.connection.unwatch();
   running_.erase(&run);
-  const bool whole = !failure;
-  co_await run.settle(whole);
-  if (failure) std::rethrow_exception(failure);
+  co_await run.settle();
   co_await run.conclude();
 }
 

@@ -1,5 +1,7 @@
 #include "api/bill.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -73,7 +75,12 @@ boost::asio::awaitable<void> Bill::settle(const ledger::Tokens& used, const std:
   const ledger::Change change = [&](ledger::Books& books) {
     books.settle(terms_.request_id, used, outcome);
   };
-  co_await till_.bring(change, then);
+  try {
+    co_await till_.bring(change, then);
+  } catch (const std::exception& error) {
+    spdlog::error("request {}: charged later: {}", terms_.request_id, error.what());
+    till_.ledger().settle_later(terms_.request_id, used, outcome);
+  }
   guest_.leave();
 }
 

@@ -49,7 +49,10 @@ class Bill {
   int64_t covered() const { return covered_; }
   /// While its client does not read, a request brings nothing, and nobody should wait for it.
   Till::Guest& guest() { return guest_; }
-  /// Charges, then runs `then` on a worker. To be called once for each open().
+  /// The prompt as far as it is known.
+  const ledger::Tokens& prompt() const { return prompt_; }
+  /// Charges, then runs `then` on a worker. To be called once for each open(). Where the database
+  /// fails, the charge is made later, and `then` not run: the answer is the client's all the same.
   boost::asio::awaitable<void> settle(const ledger::Tokens& used, const std::string& outcome,
                                       const Till::Errand& then);
 

@@ -207,9 +207,11 @@ asio::awaitable<void> Server::State::sweep() {
   signals.cancel();
 }
 
-// Tells the other servers on this ledger that we live, and settles for those that died.
+// Tells the other servers on this ledger that we live, settles for those that died, and what could
+// not be settled before; the last time when all connections are closed.
 asio::awaitable<void> Server::State::beat() {
-  while (!done) {
+  for (;;) {
+    const bool last = done;
     try {
       const int64_t recovered = co_await run_on(workers, [this] {
         ledger.heartbeat();
@@ -219,7 +221,8 @@ asio::awaitable<void> Server::State::beat() {
     } catch (const std::exception& error) {
       spdlog::error("ledger: {}", error.what());
     }
-    if (done) break;
+    if (last) break;
+    if (done) continue;
     heart.expires_after(5s);
     error_code ignored;
     co_await heart.async_wait(asio::redirect_error(asio::use_awaitable, ignored));

@@ -33,6 +33,7 @@ class Till {
   boost::asio::awaitable<void> bring(const ledger::Change& change, const Errand& then = nothing());
   static const Errand& nothing();
   Workers& workers() { return workers_; }
+  ledger::Ledger& ledger() { return ledger_; }
 
   /// A request that is open: from enter() on, and until leave() or its end.
   class Guest {

@@ -53,6 +53,24 @@ void check_name(std::string_view what, const std::string& name) {
   }
 }
 
+std::string credit_kind(bool granted) { return granted ? "grant" : "topup"; }
+
+// A reference names one payment: another amount under it, or to another account, is a mistake.
+void check_credit_is(Database& db, const std::string& reference, const Account& account,
+                     Nano amount, bool granted) {
+  const auto rows = db.query(
+      "SELECT c.account_id, c.kind, c.amount, a.name, a.currency FROM credits c "
+      "JOIN accounts a ON a.id = c.account_id WHERE c.reference = $1",
+      {reference});
+  const Row& known = rows.at(0);
+  if (known.integer(0) == account.id && known.text(1) == credit_kind(granted) &&
+      known.integer(2) == amount) {
+    return;
+  }
+  fail(ErrorKind::kConflict, "reference '{}': used before, for a {} of {} {} to account '{}'",
+       reference, known.text(1), format_exact(known.integer(2)), known.text(4), known.text(3));
+}
+
 }  // namespace
 
 Account Ledger::create_account(const std::string& name, Currency currency) {
@@ -104,9 +122,10 @@ Account Ledger::add_credit(const std::string& name, Nano amount, const std::stri
     const auto added = db.query(
         "INSERT INTO credits (reference, account_id, kind, amount, created_at) "
         "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (reference) DO NOTHING RETURNING reference",
-        {reference, account.id, granted ? "grant" : "topup", amount,
-         now().time_since_epoch().count()});
-    if (!added.empty()) {
+        {reference, account.id, credit_kind(granted), amount, now().time_since_epoch().count()});
+    if (added.empty()) {
+      check_credit_is(db, reference, account, amount, granted);
+    } else {
       // Half of the range is beyond any real balance and keeps every sum of two within it.
       constexpr Nano kMost = INT64_MAX / 2;
       if (amount > kMost - account.total()) {

@@ -123,7 +123,11 @@ std::optional<Hold> Books::open_hold(const HoldRequest& request) {
 int64_t Books::extend_hold(const std::string& request_id, const Tokens& used, int64_t more_output) {
   check_counts(used);
   const auto hold = find_hold(request_id);
-  if (!hold) fail(ErrorKind::kNotFound, "request {}: no open hold", request_id);
+  if (!hold) {
+    const std::optional<Charge> settled = find_charge(db_, request_id);
+    if (!settled) fail(ErrorKind::kNotFound, "request {}: no open hold", request_id);
+    return settled->tokens.output;
+  }
   const Nano wanted = hold->prices.cost({used.hit, used.miss, used.output + more_output});
   Nano added = 0;
   if (more_output > 0 && wanted > hold->amount) {

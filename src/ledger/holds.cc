@@ -40,7 +40,7 @@ void Ledger::change_alone(const Change& given) {
   } catch (const ConstraintError&) {
     // Holds belong to a server that is known: on first use, and after others took it for dead, it
     // is not.
-    heartbeat();
+    register_server();
     change(given);
   }
 }

@@ -6,6 +6,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -107,7 +108,7 @@ class Ledger {
     std::string address;  ///< see open_database()
     Durability durability = Durability::kProcess;
     Clock clock;                     ///< none: the system's
-    std::chrono::seconds lease{30};  ///< a server unheard of for this long is dead
+    std::chrono::seconds lease{30};  ///< a server elsewhere unheard of for this long is dead
   };
 
   explicit Ledger(Options options);
@@ -140,10 +141,14 @@ class Ledger {
   /// Nothing when the balance does not cover the prompt and one token of output.
   std::optional<Hold> open_hold(const HoldRequest& request);
   /// Notes what was used so far and tries to cover `more_output` tokens beyond `used.output`.
-  /// Returns the output tokens covered now in all, at least what they were. Unknown id: kNotFound.
+  /// Returns the output tokens covered now in all, at least what they were; of a request that
+  /// others settled, because they took its server for dead, those that were charged. Unknown id:
+  /// kNotFound.
   int64_t extend_hold(const std::string& request_id, const Tokens& used, int64_t more_output);
   /// Charges what was used and releases the rest. A second call returns the first one's charge.
   Charge settle(const std::string& request_id, const Tokens& used, const std::string& outcome);
+  /// Keeps a settlement that the database did not take. heartbeat() makes up for it.
+  void settle_later(const std::string& request_id, const Tokens& used, const std::string& outcome);
   /// What requests do to holds, all in one transaction. Returns what each threw: one that threw
   /// changed nothing, and kept none of the others from happening. A change may be run several
   /// times, of which one counts.
@@ -151,7 +156,8 @@ class Ledger {
   /// How many changes to give to one apply(), and how many of those calls to make at a time.
   size_t useful_changes() const;
   int useful_writers() const;
-  /// Says that this server lives. Call it every few seconds while holds are open.
+  /// Says that this server lives, and settles what was left for later. Call it every few seconds
+  /// while holds are open, and once after the last of them.
   void heartbeat();
   /// Settles the holds of dead servers for what they had noted. Returns how many.
   int64_t recover();
@@ -168,15 +174,24 @@ class Ledger {
   auto read(Operation operation);
   template <typename Operation>
   auto run_on(Pool& pool, Operation operation);
-  void register_server(Database& db);
+  void register_server();
+  void settle_kept();
   template <typename Operation>
   void change(Operation operation);
   void change_alone(const Change& given);
   Account add_credit(const std::string& name, Nano amount, const std::string& reference,
                      bool granted);
 
+  struct Settlement {
+    std::string request_id;
+    Tokens used;
+    std::string outcome;
+  };
+
   Options options_;
   std::string server_id_;
+  std::mutex kept_mutex_;
+  std::vector<Settlement> kept_;  // for later
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<Pool> readers_;  // none: they use the other
 };

@@ -45,12 +45,13 @@ ServerProcess this_process() {
   return {this_host(), pid + " " + start_time(pid)};
 }
 
-bool is_dead(const ServerProcess& server) {
-  const std::string host = this_host();
-  if (host.empty() || server.host != host) return false;
+std::optional<bool> process_lives(const ServerProcess& server) {
+  const ServerProcess self = this_process();
   const size_t space = server.process.find(' ');
-  if (space == std::string::npos) return false;
-  return start_time(server.process.substr(0, space)) != server.process.substr(space + 1);
+  const bool known = !self.host.empty() && server.host == self.host &&
+                     server.process != self.process && space != std::string::npos;
+  if (!known) return std::nullopt;
+  return start_time(server.process.substr(0, space)) == server.process.substr(space + 1);
 }
 
 }  // namespace fathom::ledger

@@ -1,6 +1,7 @@
 // Names a process so that others on the same machine can tell that it died.
 #pragma once
 
+#include <optional>
 #include <string>
 
 namespace fathom::ledger {
@@ -12,7 +13,8 @@ struct ServerProcess {
 
 ServerProcess this_process();
 
-/// True only when it is certain: the same host, and no such process there.
-bool is_dead(const ServerProcess& server);
+/// Whether it does, where that is certain: of another process on the same host. (This one may have
+/// been several servers.)
+std::optional<bool> process_lives(const ServerProcess& server);
 
 }  // namespace fathom::ledger

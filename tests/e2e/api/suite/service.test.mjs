@@ -160,6 +160,50 @@ test('a client that leaves is charged for what it got', async (t) => {
   assert.ok(line.completion_tokens > 0 && line.completion_tokens < 300, JSON.stringify(line));
 });
 
+/** Lets a table of the ledger be missing until the function that it returns is called. */
+function withoutTable(ledger, table) {
+  const rename = (from, to) =>
+    execFileSync('python3', ['-c', `import sqlite3, sys\nsqlite3.connect(sys.argv[1]).execute('ALTER TABLE ${from} RENAME TO ${to}')`, ledger]);
+  rename(table, 'away');
+  return () => rename('away', table);
+}
+
+async function settled(server, name) {
+  for (let i = 0; i < 300 && Number(account(server.ledger, name).held) > 0; ++i) await sleep(50);
+  const [line] = JSON.parse(run('account', 'usage', name, '--json', '--ledger', server.ledger));
+  return { ...line, held: Number(account(server.ledger, name).held) };
+}
+
+test('a ledger that fails at the end of an answer: the client has it, and it is charged later', async (t) => {
+  const server = await startScripted(t);
+  const key = customer(server.ledger, 'ann', { paid: '1' });
+  const answers = [true, false].map((stream) => post(server, '/chat/completions', say(`[[slow 20]]${'x'.repeat(30)}`, { stream }), { key }));
+  await sleep(200);
+  const restore = withoutTable(server.ledger, 'usage');
+  const [streamed, plain] = await Promise.all(answers);
+  assert.equal((await events(streamed)).data.at(-1), '[DONE]');
+  const { usage } = await plain.json();
+  restore();
+  const line = await settled(server, 'ann');
+  assert.deepEqual([line.requests, line.completion_tokens, line.held], [2, 2 * usage.completion_tokens, 0]);
+});
+
+test('a ledger that fails within an answer: an error in the stream, and what was given is charged', async (t) => {
+  const server = await startScripted(t);
+  const key = customer(server.ledger, 'ann', { paid: '1' });
+  const response = await post(server, '/chat/completions', say(`[[slow 10]]${'x'.repeat(500)}`, { stream: true }), { key });
+  await sleep(200);
+  const restore = withoutTable(server.ledger, 'holds');
+  const { data, chunks } = await events(response);
+  restore();
+  assert.notEqual(data.at(-1), '[DONE]');
+  assert.equal(chunks.at(-1).error.message, 'Internal server error');
+  const given = chunks.map((c) => c.choices?.[0]?.delta.content ?? '').join('').length;
+  const line = await settled(server, 'ann');
+  assert.deepEqual([line.requests, line.completion_tokens, line.held], [1, given, 0]);
+  assert.ok(given >= 20 && given < 400, `${given}`);
+});
+
 test('SIGTERM: what runs is finished, new requests are refused', async (t) => {
   const server = await startScripted(t);
   const running = post(server, '/chat/completions', say('[[slow 30]]abcdefghijkl', { stream: true }));
