@@ -7,12 +7,6 @@
 #include "api/api_error.h"
 
 namespace fathom::api {
-namespace {
-
-constexpr const char* kCutShort = "insufficient_system_resource";
-
-}  // namespace
-
 Service::Run::Run(Service& service, Exchange& exchange, Task task)
     : service_(service),
       exchange_(exchange),

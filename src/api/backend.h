@@ -32,6 +32,9 @@ struct PromptUse {
   int64_t miss = 0;
 };
 
+/// The API's word for the end of an answer that could not go on.
+inline constexpr const char* kCutShort = "insufficient_system_resource";
+
 /// The next part of one choice, or its end.
 struct AnswerEvent {
   int choice = 0;

@@ -67,7 +67,7 @@ AnswerEvent ChoiceText::finish(FinishReason reason) {
       event.finish_reason = "length";
       break;
     default:
-      event.finish_reason = "insufficient_system_resource";
+      event.finish_reason = kCutShort;
   }
   return event;
 }

@@ -5,6 +5,18 @@
 #include "api/api_error.h"
 
 namespace fathom::api {
+namespace {
+
+template <typename T>
+std::optional<T> within(const char* name, std::optional<T> value, T least, T most) {
+  if (value && !(*value >= least && *value <= most)) {
+    throw invalid_request(fmt::format("Invalid {} value, the valid range of {} is [{}, {}]", name,
+                                      name, least, most));
+  }
+  return value;
+}
+
+}  // namespace
 
 std::string describe(const Json& value) {
   switch (value.type()) {
@@ -105,21 +117,11 @@ const Json* Fields::object(const char* name) const {
 }
 
 std::optional<double> Fields::number_within(const char* name, double least, double most) const {
-  const std::optional<double> value = number(name);
-  if (value && !(*value >= least && *value <= most)) {
-    throw invalid_request(fmt::format("Invalid {} value, the valid range of {} is [{}, {}]", name,
-                                      name, least, most));
-  }
-  return value;
+  return within(name, number(name), least, most);
 }
 
 std::optional<int64_t> Fields::integer_within(const char* name, int64_t least, int64_t most) const {
-  const std::optional<int64_t> value = integer(name);
-  if (value && !(*value >= least && *value <= most)) {
-    throw invalid_request(fmt::format("Invalid {} value, the valid range of {} is [{}, {}]", name,
-                                      name, least, most));
-  }
-  return value;
+  return within(name, integer(name), least, most);
 }
 
 }  // namespace fathom::api

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/api_error.h"
+#include "text/tool_calls.h"
 
 namespace fathom::api {
 namespace {
@@ -12,11 +13,11 @@ constexpr size_t kMostKept = 64;
 constexpr size_t kMostText = 4 << 20;
 
 std::optional<ToolCallSyntax> find_syntax(const text::Tokenizer& tokenizer) {
-  const auto calls_begin = tokenizer.token_to_id("<｜tool▁calls▁begin｜>");
-  const auto call_begin = tokenizer.token_to_id("<｜tool▁call▁begin｜>");
-  const auto separator = tokenizer.token_to_id("<｜tool▁sep｜>");
-  const auto call_end = tokenizer.token_to_id("<｜tool▁call▁end｜>");
-  const auto calls_end = tokenizer.token_to_id("<｜tool▁calls▁end｜>");
+  const auto calls_begin = tokenizer.token_to_id(text::kCallsBegin);
+  const auto call_begin = tokenizer.token_to_id(text::kCallBegin);
+  const auto separator = tokenizer.token_to_id(text::kCallSeparator);
+  const auto call_end = tokenizer.token_to_id(text::kCallEnd);
+  const auto calls_end = tokenizer.token_to_id(text::kCallsEnd);
   if (!calls_begin || !call_begin || !separator || !call_end || !calls_end) return std::nullopt;
   return ToolCallSyntax{.calls_begin = *calls_begin,
                         .call_begin = *call_begin,

@@ -1,22 +1,19 @@
 #include "api/prompt.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <regex>
 
 #include "api/api_error.h"
 #include "ledger/api_key.h"
+#include "text/tool_calls.h"
 
 namespace fathom::api {
 namespace {
 
-constexpr const char* kCallsBegin = "<｜tool▁calls▁begin｜>";
-constexpr const char* kCallsEnd = "<｜tool▁calls▁end｜>";
-constexpr const char* kCallBegin = "<｜tool▁call▁begin｜>";
-constexpr const char* kCallEnd = "<｜tool▁call▁end｜>";
-constexpr const char* kSeparator = "<｜tool▁sep｜>";
-
 std::string call_head(const std::string& name) {
-  return std::string(kCallBegin) + "function" + kSeparator + name + "\n```json\n";
+  return fmt::format("{}function{}{}\n```json\n", text::kCallBegin, text::kCallSeparator, name);
 }
 
 }  // namespace
@@ -72,13 +69,14 @@ template <typename Plain>
 std::string assistant_text(const ChatMessage& message, Plain plain) {
   std::string text = plain(message.content);
   if (message.tool_calls.empty()) return text;
-  text += kCallsBegin;
+  text += text::kCallsBegin;
   for (size_t i = 0; i < message.tool_calls.size(); ++i) {
     const RequestedCall& call = message.tool_calls[i];
     if (i > 0) text += "\n";
-    text += call_head(plain(call.name)) + plain(call.arguments) + "\n```" + kCallEnd;
+    text +=
+        call_head(plain(call.name)) + plain(call.arguments) + "\n```" + std::string(text::kCallEnd);
   }
-  return text + kCallsEnd;
+  return text.append(text::kCallsEnd);
 }
 
 }  // namespace

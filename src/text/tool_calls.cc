@@ -6,11 +6,6 @@
 namespace fathom::text {
 namespace {
 
-constexpr std::string_view kCallsBegin = "<｜tool▁calls▁begin｜>";
-constexpr std::string_view kCallsEnd = "<｜tool▁calls▁end｜>";
-constexpr std::string_view kCallBegin = "<｜tool▁call▁begin｜>";
-constexpr std::string_view kCallEnd = "<｜tool▁call▁end｜>";
-constexpr std::string_view kSeparator = "<｜tool▁sep｜>";
 constexpr std::string_view kFence = "```";
 constexpr std::string_view kSpaces = " \t\r\n";
 // From a call's begin to its arguments; more than this is no call.
@@ -76,9 +71,9 @@ std::optional<Header> parse_header(std::string_view text) {
   const std::string_view kind = "function";
   if (!starts_like(text, kind)) return not_a_call;
   std::string_view rest = text.substr(std::min(kind.size(), text.size()));
-  if (!starts_like(rest, kSeparator)) return not_a_call;
-  if (rest.size() < kSeparator.size()) return std::nullopt;
-  rest.remove_prefix(kSeparator.size());
+  if (!starts_like(rest, kCallSeparator)) return not_a_call;
+  if (rest.size() < kCallSeparator.size()) return std::nullopt;
+  rest.remove_prefix(kCallSeparator.size());
 
   const size_t line_end = rest.find('\n');
   const std::string_view name = strip_right(strip_left(rest.substr(0, line_end)));

@@ -9,6 +9,12 @@
 
 namespace fathom::text {
 
+inline constexpr std::string_view kCallsBegin = "<｜tool▁calls▁begin｜>";
+inline constexpr std::string_view kCallsEnd = "<｜tool▁calls▁end｜>";
+inline constexpr std::string_view kCallBegin = "<｜tool▁call▁begin｜>";
+inline constexpr std::string_view kCallEnd = "<｜tool▁call▁end｜>";
+inline constexpr std::string_view kCallSeparator = "<｜tool▁sep｜>";
+
 /// A part of a call. The first of a call carries its name, and every one a part of its arguments'
 /// JSON text, which the parts joined are, byte for byte as the model wrote it.
 struct ToolCallDelta {

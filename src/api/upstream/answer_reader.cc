@@ -10,8 +10,6 @@
 namespace fathom::api {
 namespace {
 
-constexpr const char* kCutShort = "insufficient_system_resource";
-
 /// The API's word for why a choice ended.
 std::string reason_of(const std::string& word) {
   if (word == "stop" || word == "length" || word == "content_filter" || word == "tool_calls" ||

@@ -17,7 +17,6 @@
 namespace fathom::api {
 namespace {
 
-constexpr const char* kCutShort = "insufficient_system_resource";
 // Of an error's body; there is more in none.
 constexpr size_t kMaxErrorBody = 64 << 10;
 

@@ -200,6 +200,11 @@ test('prefix completion goes on from the last message, under /beta only', async 
   const first = await error(server, '/beta/chat/completions', { model: 'deepseek-chat', messages: [{ ...messages[1] }, messages[0]] });
   assert.equal(first.status, 400);
   assert.match(first.error.message, /messages\[0\]\.prefix: expected on the last message only/);
+  const tools = [{ type: 'function', function: { name: 'f' } }];
+  assert.equal((await post(server, '/beta/chat/completions', { ...body, tools })).status, 200);
+  const call = await error(server, '/beta/chat/completions', { ...body, tools, tool_choice: 'required' });
+  assert.equal(call.status, 400);
+  assert.match(call.error.message, /tool_choice/);
 });
 
 test('fill in the middle', async (t) => {
