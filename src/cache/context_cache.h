@@ -44,7 +44,7 @@ struct PageLoad {
 class ContextCache {
  public:
   /// `pool` must outlive the cache. Throws as DiskStore does.
-  ContextCache(PagePool& pool, const std::string& fingerprint, ContextCacheOptions options);
+  ContextCache(PagePool& pool, const std::string& origin, ContextCacheOptions options);
   ~ContextCache();
   ContextCache(const ContextCache&) = delete;
   ContextCache& operator=(const ContextCache&) = delete;

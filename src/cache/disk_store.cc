@@ -171,15 +171,12 @@ void DiskStore::remember(const PrefixKey& key, Entry entry) {
 
 void DiskStore::erase(PrefixKey key) {
   const auto found = entries_.find(key);
-  const int64_t page = found->second.page;
-  {
-    std::lock_guard lock(index_mutex_);
-    stats_.bytes -= found->second.bytes;
-    --stats_.entries;
-    order_.erase(found->second.place);
-    entries_.erase(found);
-  }
-  database_->erase(key, page);
+  database_->erase(key, found->second.page);
+  std::lock_guard lock(index_mutex_);
+  stats_.bytes -= found->second.bytes;
+  --stats_.entries;
+  order_.erase(found->second.place);
+  entries_.erase(found);
 }
 
 void DiskStore::make_room(int64_t bytes) {

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <fstream>
 
 #include "base/error.h"
@@ -107,6 +110,50 @@ TEST(DiskStore, TheFileStaysNearItsBudgetUnderChurn) {
     bytes += file.file_size();
   }
   EXPECT_LE(bytes, 2 * budget);
+}
+
+// As many rows as a query of the file gives.
+int64_t count_rows(const std::string& file, const char* sql) {
+  sqlite3* db = nullptr;
+  sqlite3_stmt* statement = nullptr;
+  EXPECT_EQ(sqlite3_open(file.c_str(), &db), SQLITE_OK);
+  EXPECT_EQ(sqlite3_prepare_v2(db, sql, -1, &statement, nullptr), SQLITE_OK);
+  int64_t rows = 0;
+  while (sqlite3_step(statement) == SQLITE_ROW) ++rows;
+  sqlite3_finalize(statement);
+  sqlite3_close(db);
+  return rows;
+}
+
+TEST(DiskStore, AFullDeviceTakesNothingAway) {
+  ScratchDirectory directory;
+  const DiskOptions options{.budget_bytes = 20 * kPage};
+  const auto put = [](DiskStore& store, uint64_t i) {
+    return store.put(name_of(i), page_content(name_of(i), kPage));
+  };
+  {
+    DiskStore store(directory.path(), options);
+    for (uint64_t i = 0; i < 30; ++i) put(store, i);
+    const int64_t entries = store.stats().entries;
+    std::signal(SIGXFSZ, SIG_IGN);
+    rlimit before;
+    getrlimit(RLIMIT_FSIZE, &before);
+    rlimit full = before;
+    full.rlim_cur = 4096;
+    setrlimit(RLIMIT_FSIZE, &full);
+    int taken = 0;
+    for (uint64_t i = 100; i < 110; ++i) taken += put(store, i);
+    setrlimit(RLIMIT_FSIZE, &before);
+    EXPECT_EQ(taken, 0);
+    EXPECT_EQ(store.stats().entries, entries);
+    for (uint64_t i = 29; i > 29 - static_cast<uint64_t>(entries); --i) {
+      EXPECT_TRUE(holds(store, name_of(i))) << i;
+    }
+    for (uint64_t i = 0; i < 30; ++i) EXPECT_TRUE(put(store, i));
+  }
+  const std::string file = directory.path() + "/context-cache.sqlite";
+  EXPECT_EQ(count_rows(file, "SELECT id FROM page"), count_rows(file, "SELECT key FROM prefix"));
+  EXPECT_GT(count_rows(file, "SELECT id FROM page"), 10);
 }
 
 TEST(DiskStore, EntriesExpire) {

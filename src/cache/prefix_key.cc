@@ -15,9 +15,9 @@ PrefixKey truncate(const uint8_t (&digest)[SHA256_DIGEST_LENGTH]) {
 
 }  // namespace
 
-PrefixKey root_key(std::string_view fingerprint) {
+PrefixKey root_key(std::string_view origin) {
   uint8_t digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const uint8_t*>(fingerprint.data()), fingerprint.size(), digest);
+  SHA256(reinterpret_cast<const uint8_t*>(origin.data()), origin.size(), digest);
   return truncate(digest);
 }
 

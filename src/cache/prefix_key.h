@@ -24,9 +24,9 @@ struct PrefixKey {
   auto operator<=>(const PrefixKey&) const = default;
 };
 
-/// The key of the empty prefix. `fingerprint` is LanguageModel::fingerprint(): pages of models that
+/// The key of the empty prefix. `origin` is LanguageModel::page_origin(): pages of models that
 /// compute or lay out anything differently never meet.
-PrefixKey root_key(std::string_view fingerprint);
+PrefixKey root_key(std::string_view origin);
 
 PrefixKey child_key(const PrefixKey& parent, PageIds ids);
 

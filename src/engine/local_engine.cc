@@ -53,7 +53,7 @@ LocalEngine::LocalEngine(LanguageModel& model, LocalEngineOptions options)
       }()),
       clock_(options_.clock != nullptr ? *options_.clock : default_clock_),
       pool_(model.page_bytes(), options_.kv_bytes),
-      cache_(pool_, model.fingerprint(), options_.cache),
+      cache_(pool_, model.page_origin(), options_.cache),
       memory_(pool_, cache_),
       budget_(options_.step),
       policy_(options_.speculation && model.has_mtp() ? options_.max_drafts : 0),

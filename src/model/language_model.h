@@ -72,8 +72,11 @@ class LanguageModel {
   virtual ~LanguageModel() = default;
 
   virtual const ModelConfig& config() const = 0;
-  /// Names weights, numerics and the layout of a page: caches of unequal fingerprints never mix.
+  /// Names weights, numerics and kernels for those who ask: the same wherever the answers are.
   virtual std::string fingerprint() const = 0;
+  /// Names what pages come from, the very files of the weights included: caches of unequal origins
+  /// never mix.
+  virtual std::string page_origin() const { return fingerprint(); }
   /// Bytes of one page: 64 tokens of every layer, MTP layers included. Position-independent and
   /// free of pointers, so a page may be stored and read back by another process.
   virtual size_t page_bytes() const = 0;

@@ -278,6 +278,9 @@ std::string Transformer::fingerprint() const {
   return fmt::format("{}-{}-{}-2", state_->weights_name, numerics_name(state_->pass.numerics()),
                      state_->pass.kernels().name);
 }
+std::string Transformer::page_origin() const {
+  return fingerprint() + "-" + weights_files(state_->weights.checkpoint());
+}
 size_t Transformer::page_bytes() const { return state_->pass.cache().page_bytes(); }
 bool Transformer::has_mtp() const { return !state_->weights.mtp.empty(); }
 void Transformer::set_observer(ForwardObserver* observer) { state_->observer = observer; }

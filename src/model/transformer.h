@@ -41,6 +41,7 @@ class Transformer : public LanguageModel {
 
   const ModelConfig& config() const override;
   std::string fingerprint() const override;
+  std::string page_origin() const override;
   size_t page_bytes() const override;
   bool has_mtp() const override;
   StepOutput forward(std::span<const StepSequence> batch) override;
