@@ -7,8 +7,7 @@
 
 namespace fathom::cache {
 
-ContextCache::ContextCache(PagePool& pool, const std::string& origin,
-                           ContextCacheOptions options)
+ContextCache::ContextCache(PagePool& pool, const std::string& origin, ContextCacheOptions options)
     : pool_(pool), options_(std::move(options)), root_(root_key(origin)) {
   if (!options_.enabled || options_.directory.empty()) return;
   store_ = std::make_unique<DiskStore>(options_.directory, options_.disk);

@@ -68,8 +68,8 @@ std::string weights_files(const Checkpoint& checkpoint) {
     const std::filesystem::path path = std::filesystem::path(checkpoint.dir()) / shard;
     hasher.add(shard);
     hasher.add(std::filesystem::file_size(path));
-    hasher.add(static_cast<uint64_t>(
-        std::filesystem::last_write_time(path).time_since_epoch().count()));
+    hasher.add(
+        static_cast<uint64_t>(std::filesystem::last_write_time(path).time_since_epoch().count()));
   }
   return hasher.hex();
 }

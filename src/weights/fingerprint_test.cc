@@ -6,10 +6,11 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/synth.h"
-#include "io/read_file.h"
+#include "io/file_system.h"
 
 namespace fathom {
 namespace {
