@@ -7,6 +7,11 @@
 
 namespace fathom {
 
+io::FileLock lock_for_writing(const std::string& dir) {
+  return {io::join(dir, kWriteLockName), "a checkpoint is being written here",
+          io::LockFile::kRemoved};
+}
+
 void require_no_model(const std::string& dir) {
   for (const std::string& name : io::list_files(dir)) {
     if (name == "config.json" || name == kIndexFileName || name.ends_with(".safetensors")) {

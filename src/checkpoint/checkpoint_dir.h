@@ -1,12 +1,20 @@
-// Checks on the directory that a checkpoint is about to be written to.
+// What the directory that a checkpoint is about to be written to is asked first.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
+#include "io/file_lock.h"
 #include "io/file_system.h"
 
 namespace fathom {
+
+/// Of a directory while a checkpoint is written to it: two who write there at once would write into
+/// each other's files.
+inline constexpr const char* kWriteLockName = ".fathom-lock";
+
+/// Throws Error(kConflict) where somebody writes a checkpoint to `dir` already.
+io::FileLock lock_for_writing(const std::string& dir);
 
 /// Throws Error(kConflict) where `dir` holds a config.json, an index or a .safetensors file.
 void require_no_model(const std::string& dir);

@@ -43,6 +43,7 @@ class Conversion {
 
   ConvertSummary run() {
     files_.create_dirs(target_);
+    const io::FileLock lock = lock_for_writing(target_);
     begin_journal();
     std::vector<std::vector<const TensorView*>> by_shard(source_.shards().size());
     for (const TensorView& t : source_.tensors()) {
@@ -201,7 +202,10 @@ class Conversion {
   void finish() {
     const std::set<std::string> shards(source_.shards().begin(), source_.shards().end());
     for (const std::string& name : io::list_files(source_.dir())) {
-      if (shards.contains(name) || name == kIndexFileName || name == "config.json") continue;
+      const bool rewritten =
+          shards.contains(name) || name == kIndexFileName || name == "config.json";
+      const bool of_a_run = name == kJournal || name == kWriteLockName;  // one that was killed
+      if (rewritten || of_a_run) continue;
       io::write_file_atomically(files_, io::join(target_, name),
                                 io::read_file(io::join(source_.dir(), name)));
     }

@@ -27,8 +27,9 @@ struct ConvertSummary {
 /// Each tensor stays in the shard of its name; tokenizer and other files are carried over; the
 /// index is rewritten and config.json, which makes the directory a checkpoint, comes last. A run
 /// that was killed leaves only whole files under final names; the next one keeps those and goes on.
-/// Throws Error: what Checkpoint::open throws, kConflict where `target` holds another model, kIo
-/// where the disk is full, kBadInput for weights that are not finite (to FP8).
+/// Throws Error: what Checkpoint::open throws, kConflict where `target` holds another model or
+/// somebody else writes one there, kIo where the disk is full, kBadInput for weights that are not
+/// finite (to FP8).
 ConvertSummary convert_checkpoint(const std::string& source, const std::string& target,
                                   const ConvertOptions& options,
                                   io::FileSystem& files = io::system_files());

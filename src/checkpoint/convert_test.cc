@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/checkpoint_dir.h"
 
 namespace fathom {
 namespace {
@@ -64,6 +65,23 @@ TEST_F(Convert, RefusesADirectoryThatHoldsAModel) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kConflict);
   }
+}
+
+TEST_F(Convert, RefusesADirectoryThatSomebodyWritesTo) {
+  ConvertOptions options{DType::kBF16, 1, {}};
+  int refused = 0;
+  options.progress = [&](uint64_t, uint64_t) {
+    if (refused > 0) return;
+    try {
+      convert_checkpoint(kFp8, path("a"), {DType::kBF16, 1, {}});
+    } catch (const Error& error) {
+      refused += error.kind() == ErrorKind::kConflict ? 1 : 0;
+    }
+  };
+  convert_checkpoint(kFp8, path("a"), options);
+  EXPECT_EQ(refused, 1);
+  expect_same_tensors(path("a"), kBf16);
+  EXPECT_FALSE(fs::exists(dir_ / "a" / kWriteLockName));
 }
 
 TEST_F(Convert, GoesOnAfterAKillAndKeepsWholeShards) {

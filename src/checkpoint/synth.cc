@@ -155,6 +155,7 @@ SynthSummary synth_checkpoint(const ModelConfig& wanted, const std::string& dir,
   ModelConfig config = wanted;
   config.fp8 = options.fp8;
   files.create_dirs(dir);
+  const io::FileLock lock = lock_for_writing(dir);
   require_no_model(dir);
 
   const std::vector<PlannedShard> shards = plan_shards(config, options);

@@ -32,8 +32,8 @@ ModelConfig cut_layers(ModelConfig config, int64_t layers);
 
 /// Writes the checkpoint to `dir`: shards in the published layout and order, index, tokenizer, and
 /// last config.json, without which no directory is a checkpoint. The bytes depend on config, seed
-/// and type alone. Throws Error: kConflict where `dir` holds a model already, kIo where the disk
-/// has no room.
+/// and type alone. Throws Error: kConflict where `dir` holds a model already or somebody else
+/// writes one there, kIo where the disk has no room.
 SynthSummary synth_checkpoint(const ModelConfig& config, const std::string& dir,
                               const SynthOptions& options,
                               io::FileSystem& files = io::system_files());

@@ -109,6 +109,20 @@ TEST_F(SynthTest, RefusesADirectoryThatHoldsAModel) {
   }
 }
 
+TEST_F(SynthTest, RefusesADirectoryThatSomebodyWritesTo) {
+  SynthOptions options;
+  int refused = 0;
+  options.progress = [&](uint64_t, uint64_t) {
+    try {
+      synth_checkpoint(nano(), dir("a"), {});
+    } catch (const Error& error) {
+      if (std::string(error.what()).find("is being written here") != std::string::npos) ++refused;
+    }
+  };
+  synth_checkpoint(nano(), dir("a"), options);
+  EXPECT_GT(refused, 0);
+}
+
 TEST_F(SynthTest, AFullDiskLeavesNoConfigAndNoHalfShard) {
   for (const bool honest : {true, false}) {
     io::FaultyFileSystem files;

@@ -137,6 +137,15 @@ TEST_F(IoTest, ALockHasOneHolder) {
   const FileLock again(path("lock"), "a test");
 }
 
+TEST_F(IoTest, ALockMayTakeItsFileAlong) {
+  {
+    const FileLock lock(path("lock"), "a test", LockFile::kRemoved);
+    EXPECT_THROW(FileLock(path("lock"), "a test", LockFile::kRemoved), Error);
+    EXPECT_TRUE(file_exists(path("lock")));
+  }
+  EXPECT_FALSE(file_exists(path("lock")));
+}
+
 TEST_F(IoTest, ListsOnlyFiles) {
   std::filesystem::create_directory(path("sub"));
   std::filesystem::create_symlink(path("nowhere"), path("dangling"));
