@@ -145,7 +145,9 @@ bool write_tokenizer(const ModelConfig& config, const std::string& dir, const Sy
 
 ModelConfig cut_layers(ModelConfig config, int64_t layers) {
   config.num_hidden_layers = layers;
-  const int64_t most = config.n_routed_experts > 0 ? layers - 1 : layers;
+  // A MoE layer's index is a multiple of the frequency.
+  const int64_t last_moe = (layers - 1) / config.moe_layer_freq * config.moe_layer_freq;
+  const int64_t most = config.n_routed_experts > 0 ? last_moe : layers;
   config.first_k_dense_replace = std::min(config.first_k_dense_replace, most);
   return config;
 }

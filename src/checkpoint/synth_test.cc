@@ -148,6 +148,9 @@ TEST(CutLayers, KeepsAMoeLayerWhereThereWasOne) {
   EXPECT_EQ(cut_layers(config, 2).first_k_dense_replace, 1);
   EXPECT_EQ(cut_layers(config, 1).first_k_dense_replace, 0);
   EXPECT_EQ(cut_layers(config, 3).first_k_dense_replace, 2);
+  config.moe_layer_freq = 2;
+  EXPECT_EQ(cut_layers(config, 3).first_k_dense_replace, 2);
+  EXPECT_EQ(cut_layers(config, 2).first_k_dense_replace, 0);
   config.n_routed_experts = 0;
   EXPECT_EQ(cut_layers(config, 1).first_k_dense_replace, 1);
 }
