@@ -206,8 +206,7 @@ class Conversion {
           shards.contains(name) || name == kIndexFileName || name == "config.json";
       const bool of_a_run = name == kJournal || name == kWriteLockName;  // one that was killed
       if (rewritten || of_a_run) continue;
-      io::write_file_atomically(files_, io::join(target_, name),
-                                io::read_file(io::join(source_.dir(), name)));
+      io::copy_file_atomically(files_, io::join(source_.dir(), name), io::join(target_, name));
     }
     if (io::file_exists(io::join(source_.dir(), kIndexFileName))) write_index();
     io::write_file_atomically(files_, io::join(target_, "config.json"), config_json());

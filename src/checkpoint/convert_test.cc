@@ -1,14 +1,17 @@
 #include "checkpoint/convert.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include "base/error.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/checkpoint_dir.h"
+#include "io/faulty_file_system.h"
 
 namespace fathom {
 namespace {
@@ -84,20 +87,39 @@ TEST_F(Convert, RefusesADirectoryThatSomebodyWritesTo) {
   EXPECT_FALSE(fs::exists(dir_ / "a" / kWriteLockName));
 }
 
-TEST_F(Convert, GoesOnAfterAKillAndKeepsWholeShards) {
-  // As a kill after the first shard leaves it: journal, one shard, a temporary.
+// Converts kFp8's shape as far as a kill after the first shard leaves it: journal and one shard.
+void convert_one_shard(const std::string& source, const std::string& target) {
   ConvertOptions stop_late{DType::kBF16, 1, {}};
   struct Killed {};
   const auto total = fs::file_size(kBf16 + "/model-00001-of-00002.safetensors");
   stop_late.progress = [&](uint64_t done, uint64_t) {
     if (done > total + 100000) throw Killed();
   };
-  EXPECT_THROW(convert_checkpoint(kFp8, path("b"), stop_late), Killed);
+  EXPECT_THROW(convert_checkpoint(source, target, stop_late), Killed);
+}
+
+TEST_F(Convert, GoesOnAfterAKillAndKeepsWholeShards) {
+  convert_one_shard(kFp8, path("b"));
   EXPECT_TRUE(fs::exists(dir_ / "b/model-00001-of-00002.safetensors"));
   EXPECT_FALSE(fs::exists(dir_ / "b/model-00002-of-00002.safetensors"));
   EXPECT_FALSE(fs::exists(dir_ / "b/config.json"));
   EXPECT_EQ(convert_checkpoint(kFp8, path("b"), {DType::kBF16, 1, {}}).kept, 1);
   expect_same_tensors(path("b"), kBf16);
+}
+
+TEST_F(Convert, CarriesOverFilesOfAnyLength) {
+  fs::create_directories(dir_);
+  fs::copy(kFp8, dir_ / "source");
+  std::ofstream(dir_ / "source/pytorch_model.bin").close();
+  fs::resize_file(dir_ / "source/pytorch_model.bin", uint64_t{3} << 29);  // a hole
+  io::FaultyFileSystem files;
+  files.set_disk_bytes(20'000'000);  // so that not all of it is written here
+  try {
+    convert_checkpoint(path("source"), path("b"), {DType::kBF16, 1, {}}, files);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("pytorch_model.bin.tmp: cannot write: No space"));
+  }
 }
 
 }  // namespace

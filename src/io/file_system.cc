@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "io/mapped_file.h"
 #include "io/system_error.h"
 
 namespace fathom::io {
@@ -150,12 +151,16 @@ std::string read_file(const std::string& path, uint64_t max_bytes) {
   return content;
 }
 
-void write_file_atomically(FileSystem& files, const std::string& path, std::string_view content) {
+namespace {
+
+/// `write` gets the temporary file.
+template <typename Write>
+void replace_atomically(FileSystem& files, const std::string& path, const Write& write) {
   const std::string temporary = path + ".tmp";
   try {
     {
       const std::unique_ptr<WritableFile> file = files.create(temporary);
-      file->append(std::as_bytes(std::span(content)));
+      write(*file);
       file->sync();
     }
     files.rename(temporary, path);
@@ -164,6 +169,25 @@ void write_file_atomically(FileSystem& files, const std::string& path, std::stri
     throw;
   }
   files.sync_dir(parent_dir(path));
+}
+
+}  // namespace
+
+void write_file_atomically(FileSystem& files, const std::string& path, std::string_view content) {
+  replace_atomically(files, path,
+                     [&](WritableFile& file) { file.append(std::as_bytes(std::span(content))); });
+}
+
+void copy_file_atomically(FileSystem& files, const std::string& from, const std::string& path) {
+  constexpr size_t kPiece = 16 << 20;
+  const MappedFile source = MappedFile::open(from);
+  replace_atomically(files, path, [&](WritableFile& file) {
+    for (auto rest = source.bytes(); !rest.empty();) {
+      const auto piece = rest.first(std::min(kPiece, rest.size()));
+      file.append(piece);
+      rest = rest.subspan(piece.size());
+    }
+  });
 }
 
 void remove_quietly(const std::string& path) noexcept { ::unlink(path.c_str()); }
@@ -182,6 +206,12 @@ uint64_t file_size(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) fail_errno(path, "read its size", errno);
   return static_cast<uint64_t>(status.st_size);
+}
+
+int64_t file_time(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) fail_errno(path, "read its time", errno);
+  return status.st_mtim.tv_sec * int64_t{1'000'000'000} + status.st_mtim.tv_nsec;
 }
 
 std::vector<std::string> list_files(const std::string& dir) {

@@ -66,6 +66,9 @@ std::string read_file(const std::string& path, uint64_t max_bytes = kMaxReadByte
 /// removed.
 void write_file_atomically(FileSystem& files, const std::string& path, std::string_view content);
 
+/// Does that with the content of the file `from`, of any length.
+void copy_file_atomically(FileSystem& files, const std::string& from, const std::string& path);
+
 /// For clean-up after another failure: removes the file and says nothing. It goes straight to the
 /// system, past a FileSystem that may itself be what failed.
 void remove_quietly(const std::string& path) noexcept;
@@ -74,6 +77,8 @@ bool file_exists(const std::string& path);
 bool directory_exists(const std::string& path);
 /// Throws Error(kNotFound).
 uint64_t file_size(const std::string& path);
+/// When its content last changed, in nanoseconds since 1970. Throws Error(kNotFound).
+int64_t file_time(const std::string& path);
 /// Names of the regular files (links followed) in `dir`, sorted. Throws Error(kNotFound).
 std::vector<std::string> list_files(const std::string& dir);
 /// `dir`/`name`.

@@ -116,6 +116,16 @@ TEST_F(IoTest, AtomicWriteLeavesTheOldContentWhateverFails) {
   }
 }
 
+TEST_F(IoTest, CopiesInPieces) {
+  std::string content(40'000'000, 'x');
+  content[16 << 20] = 'y';
+  for (const std::string& text : {content, std::string()}) {
+    write_file_atomically(system_files(), path("a"), text);
+    copy_file_atomically(system_files(), path("a"), path("b"));
+    EXPECT_TRUE(read_file(path("b")) == text);
+  }
+}
+
 TEST_F(IoTest, AFullDiskFailsTheWriteThatFillsIt) {
   FaultyFileSystem faulty;
   faulty.set_disk_bytes(10);
