@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <set>
 #include <utility>
 #include <vector>
@@ -185,18 +186,33 @@ class Conversion {
   // belong to another model.
   void begin_journal() {
     const std::string path = io::join(target_, kJournal);
-    const nlohmann::ordered_json journal = {{"source", source_.dir()},
-                                            {"config", source_.config().to_json()},
-                                            {"to", dtype_name(options_.to)}};
+    const std::string journal = journal_json();
     if (io::file_exists(path)) {
-      if (io::read_file(path) != journal.dump()) {
+      if (io::read_file(path) != journal) {
         fail(ErrorKind::kConflict, "{}: an unfinished conversion of another source is here",
              target_);
       }
       return;
     }
     require_no_model(target_);
-    io::write_file_atomically(files_, path, journal.dump());
+    io::write_file_atomically(files_, path, journal);
+  }
+
+  // Models of one shape differ in nothing but the weights, so their files are in it, too.
+  std::string journal_json() const {
+    auto shards = nlohmann::ordered_json::array();
+    for (const std::string& name : source_.shards()) {
+      const std::string path = io::join(source_.dir(), name);
+      shards.push_back(
+          {{"name", name}, {"bytes", io::file_size(path)}, {"modified", io::file_time(path)}});
+    }
+    const nlohmann::ordered_json journal = {
+        {"source", std::filesystem::canonical(source_.dir()).string()},
+        {"shards", shards},
+        {"config", source_.config().to_json()},
+        {"to", dtype_name(options_.to)}};
+    // A directory's name may be any bytes.
+    return journal.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   }
 
   void finish() {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -104,6 +105,31 @@ TEST_F(Convert, GoesOnAfterAKillAndKeepsWholeShards) {
   EXPECT_FALSE(fs::exists(dir_ / "b/model-00002-of-00002.safetensors"));
   EXPECT_FALSE(fs::exists(dir_ / "b/config.json"));
   EXPECT_EQ(convert_checkpoint(kFp8, path("b"), {DType::kBF16, 1, {}}).kept, 1);
+  expect_same_tensors(path("b"), kBf16);
+}
+
+TEST_F(Convert, DoesNotGoOnWithAnotherModelOfTheSameName) {
+  fs::create_directories(dir_);
+  fs::copy(kFp8, dir_ / "source");
+  convert_one_shard(path("source"), path("b"));
+  // The same place by another name is the same source.
+  fs::create_directory_symlink(dir_ / "source", dir_ / "link");
+  convert_one_shard(path("link"), path("b"));
+
+  const fs::path shard = dir_ / "source/model-00001-of-00002.safetensors";
+  fs::last_write_time(shard, fs::last_write_time(shard) + std::chrono::seconds(1));
+  try {
+    convert_checkpoint(path("source"), path("b"), {DType::kBF16, 1, {}});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kConflict);
+  }
+}
+
+TEST_F(Convert, TakesADirectoryWhoseNameIsNotUtf8) {
+  fs::create_directories(dir_);
+  fs::copy(kFp8, dir_ / "caf\xe9");
+  convert_checkpoint(path("caf\xe9"), path("b"), {DType::kBF16, 1, {}});
   expect_same_tensors(path("b"), kBf16);
 }
 
