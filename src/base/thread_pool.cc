@@ -4,9 +4,11 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <system_error>
 #include <utility>
 
 #include "base/check.h"
+#include "base/error.h"
 #include "base/processors.h"
 #include "base/worker_thread.h"
 
@@ -135,9 +137,16 @@ ThreadPool::ThreadPool(int threads, std::vector<NumaNode> nodes)
       ends_(plan_.nodes().size()) {
   // With more threads than processors a spinning thread would keep a working one waiting.
   if (threads > available_processors()) shared_->spins = 0;
+  workers_.reserve(static_cast<size_t>(threads) - 1);
   for (int i = 1; i < threads; ++i) {
-    workers_.push_back(
-        worker_thread([shared = shared_.get(), i, this] { shared->work(i, plan_); }));
+    try {
+      workers_.push_back(
+          worker_thread([shared = shared_.get(), i, this] { shared->work(i, plan_); }));
+    } catch (const std::system_error& error) {
+      end_workers();  // the destructor won't
+      fail(ErrorKind::kResource, "the system gives {} threads, expected {}: {}", i, threads,
+           error.code().message());
+    }
     if (const auto place = place_of(i)) tie(workers_.back().native_handle(), *place);
   }
 }
@@ -156,7 +165,9 @@ std::optional<cpu_set_t> ThreadPool::place_of(int thread) const {
   return place;
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { end_workers(); }
+
+void ThreadPool::end_workers() {
   shared_->stop.store(true);
   shared_->signal();
   for (std::thread& worker : workers_) worker.join();

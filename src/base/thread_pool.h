@@ -29,7 +29,8 @@ class ThreadPool {
   /// `threads` in all, the caller included; at least 1. Where that is as many as the processors of
   /// `nodes`, each worker is tied to one of them, and a caller to another while its Burst lives:
   /// left free, it may come to lie on a worker's, and they take turns there. With fewer threads
-  /// than that and several nodes, each is tied to its node.
+  /// than that and several nodes, each is tied to its node. Throws Error(kResource) where the
+  /// system does not give that many.
   explicit ThreadPool(int threads, std::vector<NumaNode> nodes = numa_nodes());
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -79,6 +80,7 @@ class ThreadPool {
   using Call = void (*)(void* context, int64_t item, int thread);
   struct Lane;
   struct Shared;
+  void end_workers();
   void deal(std::span<const int64_t> ends);
   void run_erased(std::span<const int64_t> ends, void* context, Call call);
   std::optional<cpu_set_t> place_of(int thread) const;

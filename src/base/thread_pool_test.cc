@@ -1,12 +1,15 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <csignal>
+#include <cstdlib>
 #include <numeric>
 #include <thread>
 
+#include "base/error.h"
 #include "base/processors.h"
 
 namespace fathom {
@@ -45,6 +48,22 @@ TEST(ThreadPool, SignalsGoToTheThreadThatMadeIt) {
   });
   EXPECT_EQ(blocked, 2);
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they need the address space
+TEST(ThreadPool, ThreadsThatTheSystemDoesNotGiveAreAnError) {
+  const auto with_little_memory = [] {
+    const rlimit limit{size_t{1} << 30, size_t{1} << 30};  // of which a stack takes 8 MiB
+    setrlimit(RLIMIT_AS, &limit);
+    try {
+      ThreadPool pool(1000);
+    } catch (const Error& error) {
+      std::exit(exit_code(error.kind()));
+    }
+    std::exit(0);
+  };
+  EXPECT_EXIT(with_little_memory(), testing::ExitedWithCode(exit_code(ErrorKind::kResource)), "");
+}
+#endif
 
 TEST(ThreadPool, ManyShortJobsInAndOutOfABurst) {
   ThreadPool pool(3);
