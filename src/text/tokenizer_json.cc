@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_nesting.h"
 #include "io/file_system.h"
 #include "text/byte_spelling.h"
 #include "text/tokenizer.h"
@@ -19,6 +20,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int32_t kMaxId = 1 << 24;
+constexpr size_t kMaxDepth = 32;  // of sequences in sequences, mostly
 
 // The pattern that ByteLevel brings along (GPT-2's).
 constexpr std::string_view kByteLevelPattern =
@@ -81,6 +83,7 @@ class TokenizerLoader {
   }
 
   Json parse(std::string_view text) const {
+    if (json_nesting(text).depth > kMaxDepth) bad("nested deeper than {} levels", kMaxDepth);
     try {
       return Json::parse(text);
     } catch (const Json::exception& error) {
@@ -288,11 +291,9 @@ class TokenizerLoader {
       refuse_other_keys(stage, name, {"type", "pretokenizers"});
       const Json& parts = field(stage, "pretokenizers", name);
       if (!parts.is_array()) bad("{}.pretokenizers is {}, expected a list", name, shown(parts));
-      if (++depth_ > 8) bad("{} is nested too deeply", name);
       for (size_t i = 0; i < parts.size(); ++i) {
         read_pre_tokenizer(parts[i], fmt::format("{}.pretokenizers[{}]", name, i));
       }
-      --depth_;
     } else if (type == "Split") {
       read_split(stage, name);
     } else if (type == "Digits") {
@@ -413,7 +414,6 @@ class TokenizerLoader {
   std::string where_;
   std::string file_;
   bool byte_level_ = false;
-  int depth_ = 0;
   int stages_ = 0;
   std::unique_ptr<Tokenizer> out_{new Tokenizer()};
 };

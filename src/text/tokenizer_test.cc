@@ -188,6 +188,12 @@ TEST(Tokenizer, DamagedFilesAreRefusedByField) {
   json = tiny();
   json["pre_tokenizer"] = {{"type", "Metaspace"}};
   refused(json, kUnsupported, "Metaspace");
+  json = tiny();
+  for (int i = 0; i < 40; ++i) {
+    const Json inner = json["decoder"];
+    json["decoder"] = {{"type", "Sequence"}, {"decoders", Json::array({inner})}};
+  }
+  refused(json, kBadInput, "nested deeper than 32 levels");
   EXPECT_THROW(Tokenizer::from_json("{\"model\":"), Error);
   EXPECT_THROW(Tokenizer::from_json(""), Error);
 }
