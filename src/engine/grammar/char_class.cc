@@ -43,10 +43,4 @@ CharClass CharClass::minus(const CharClass& other) const {
   return CharClass(std::move(left));
 }
 
-CharClass CharClass::plus(const CharClass& other) const {
-  std::vector<Range> both = ranges_;
-  both.insert(both.end(), other.ranges_.begin(), other.ranges_.end());
-  return CharClass(std::move(both));
-}
-
 }  // namespace fathom::engine

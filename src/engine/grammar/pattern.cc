@@ -139,7 +139,7 @@ class Parser {
         min = 1;
       } else if (take('?')) {
         max = 1;
-      } else if (peek() == '{') {
+      } else if (counts_follow()) {
         std::tie(min, max) = counts();
       } else {
         return part;
@@ -150,23 +150,35 @@ class Parser {
     }
   }
 
+  // {m}, {m,} or {m,n}; any other brace stands for itself (ECMA 262, annex B).
+  bool counts_follow() const {
+    if (peek() != '{') return false;
+    const auto after_digits = [&](size_t i) {
+      while (i < text_.size() && text_[i] >= '0' && text_[i] <= '9') ++i;
+      return i;
+    };
+    size_t end = after_digits(at_ + 1);
+    if (end == at_ + 1) return false;
+    if (end < text_.size() && text_[end] == ',') end = after_digits(end + 1);
+    return end < text_.size() && text_[end] == '}';
+  }
+
   std::pair<int, int> counts() {
     take('{');
     const int min = number();
     int max = min;
     if (take(',')) max = peek() == '}' ? kNoMax : number();
-    if (!take('}') || (max != kNoMax && max < min)) bad("a wrong {m,n}");
+    take('}');
+    if (max != kNoMax && max < min) bad("a wrong {m,n}");
     return {min, max};
   }
 
   int number() {
     int value = 0;
-    const size_t start = at_;
     while (peek() >= '0' && peek() <= '9') {
       value = value * 10 + (text_[at_++] - '0');
       if (value > kMaxPositions) unknown("so large a count");
     }
-    if (at_ == start) bad("no number in {m,n}");
     return value;
   }
 
@@ -176,7 +188,9 @@ class Parser {
     if (take('.')) return one_of(CharClass::all().minus(line_ends()));
     if (take('\\')) return one_of(escape(false));
     if (peek() == '^') unknown("^ within a pattern");
-    if (std::string_view("*+?{").find(peek()) != std::string_view::npos) bad("nothing to repeat");
+    if (peek() == '*' || peek() == '+' || peek() == '?' || counts_follow()) {
+      bad("nothing to repeat");
+    }
     return one_of(single(code_point()));
   }
 
@@ -193,20 +207,29 @@ class Parser {
 
   CharClass bracket() {
     const bool negated = take('^');
-    CharClass set;
+    std::vector<CharClass::Range> ranges;
+    const auto add = [&](const CharClass& set) {
+      ranges.insert(ranges.end(), set.ranges().begin(), set.ranges().end());
+    };
     while (!take(']')) {
-      if (done()) bad("an unmatched [");
-      std::optional<uint32_t> first;
-      CharClass item = class_item(first);
-      if (peek() == '-' && at_ + 1 < text_.size() && text_[at_ + 1] != ']') {
-        ++at_;
-        std::optional<uint32_t> last;
-        class_item(last);
-        if (!first || !last || *last < *first) bad("a wrong range");
-        item = CharClass({{*first, *last}});
+      std::optional<uint32_t> first, last;
+      const CharClass item = class_item(first);
+      if (peek() != '-' || at_ + 1 >= text_.size() || text_[at_ + 1] == ']') {
+        add(item);
+        continue;
       }
-      set = set.plus(item);
+      ++at_;
+      const CharClass other = class_item(last);
+      if (first && last) {
+        if (*last < *first) bad("a wrong range");
+        ranges.emplace_back(*first, *last);
+      } else {  // [\w-.]: beside a class the dash stands for itself (ECMA 262, annex B)
+        add(item);
+        add(single('-'));
+        add(other);
+      }
     }
+    const CharClass set(std::move(ranges));
     return negated ? CharClass::all().minus(set) : set;
   }
 
@@ -375,6 +398,7 @@ class Builder {
         if (set.empty()) {
           fail(ErrorKind::kUnsupported, "{}: a class that no plain character is in", where_);
         }
+        spend(std::ssize(set.ranges()));
         const int32_t p = add(set);
         return {.nullable = false, .first = {p}, .last = {p}};
       }

@@ -24,7 +24,7 @@ class CharClass {
   /// How much of [first, last] it has.
   Share share_of(uint32_t first, uint32_t last) const;
   CharClass minus(const CharClass& other) const;
-  CharClass plus(const CharClass& other) const;
+  const std::vector<Range>& ranges() const { return ranges_; }
   bool empty() const { return ranges_.empty(); }
 
  private:
@@ -42,7 +42,8 @@ struct Pattern {
 
 /// From ECMA 262's syntax: literals, `.`, classes, \d \D \w \W \s \S, \t \n \v \f \r \0 \xHH
 /// \uHHHH, escaped punctuation, groups, alternatives, * + ? {m} {m,} {m,n}; ^ and $ at the two ends
-/// of an alternative of the whole. Without them anything may come before or after. Throws Error:
+/// of an alternative of the whole. Without them anything may come before or after. As annex B has
+/// it, a brace without counts and a dash beside a class stand for themselves. Throws Error:
 /// `where` names the place; kUnsupported for other syntax (look-around, back references, \b, \p,
 /// lazy quantifiers' marks are dropped), kBadInput for what is none.
 Pattern compile_pattern(std::string_view regex, const std::string& where);

@@ -82,13 +82,48 @@ ErrorKind refusal(const std::string& regex) {
   return ErrorKind::kIo;
 }
 
+// Without the flag u, as annex B of ECMA 262 has it.
+TEST(Pattern, TakesBracesAndDashesThatStandForThemselves) {
+  const struct {
+    const char* regex;
+    std::vector<const char*> matching, others;
+  } cases[] = {
+      {"^[\\w-\\.]+@([\\w-]+\\.)+[\\w-]{2,4}$", {"a.b-c@d-e.org"}, {"a@b", "a+b@c.org"}},
+      {"^[+-\\d]+$", {"+1-2"}, {"1,2"}},
+      {"^[\\d-\\s]$", {"-", "1", " "}, {"a"}},
+      {"^{.*}$", {"{}", "{ab}"}, {"ab"}},
+      {"^\\d{,3}$", {"1{,3}"}, {"1", "123"}},
+      {"^a{2$", {"a{2"}, {"aa"}},
+      {"^{a}{2}$", {"{a}}"}, {"{a}", "{a}{a}"}},
+  };
+  for (const auto& [regex, matching, others] : cases) {
+    const Pattern pattern = compile_pattern(regex, "test");
+    for (const char* text : matching) EXPECT_TRUE(matches(pattern, text)) << regex << " " << text;
+    for (const char* text : others) EXPECT_FALSE(matches(pattern, text)) << regex << " " << text;
+  }
+}
+
+// Each range costs once, and as often as the class is written out.
+TEST(Pattern, AClassOfManyRangesIsReadAtOnce) {
+  std::string set = "[";
+  for (uint32_t point = 0x4E00; point < 0x9E00; point += 2) {
+    set += {static_cast<char>(0xE0 | point >> 12), static_cast<char>(0x80 | (point >> 6 & 0x3F)),
+            static_cast<char>(0x80 | (point & 0x3F))};
+  }
+  set += "]";
+  const Pattern pattern = compile_pattern("^" + set + "$", "test");
+  EXPECT_TRUE(pattern.classes[1].contains(0x4E00));
+  EXPECT_FALSE(pattern.classes[1].contains(0x4E01));
+  EXPECT_EQ(refusal("^" + set + "{200}$"), ErrorKind::kUnsupported);
+}
+
 TEST(Pattern, RefusesWhatItDoesNotKnow) {
   for (const char* regex : {"(?=a)", "(?<!a)", "(?<name>a)", "\\1", "\\bword\\b", "\\p{L}", "a^b",
                             "a$b", "(a$)", "\\cA", "a{5000}", "(((a{99}){99}){99}){99}",
                             "((((){4000}){4000}){4000}){4000}", "[]", "\\uD800", "\\x01"}) {
     EXPECT_EQ(refusal(regex), ErrorKind::kUnsupported) << regex;
   }
-  for (const char* regex : {"(", ")", "[a", "*", "a**", "a{2", "a{3,2}", "[b-a]", "\\", "\\xg0"}) {
+  for (const char* regex : {"(", ")", "[a", "*", "a**", "{2}", "a{3,2}", "[b-a]", "\\", "\\xg0"}) {
     EXPECT_EQ(refusal(regex), ErrorKind::kBadInput) << regex;
   }
 }
