@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <span>
 
 #include "base/error.h"
 #include "base/json_nesting.h"
@@ -10,18 +11,32 @@
 namespace fathom::engine {
 namespace {
 
-constexpr int kMaxRefs = 32;        // to follow one after the other
-constexpr int kMaxComparisons = 8;  // levels that are compared to tell schemas apart
+constexpr int kMaxRefs = 32;    // to follow one after the other
+constexpr int kMaxNesting = 8;  // levels that are compared to tell schemas apart
 constexpr size_t kMaxText = 1 << 20;
 constexpr size_t kMaxParseDepth = 256;
+constexpr size_t kMaxKeys = 10'000;  // of one object; they are looked up one after the other
 
-/// The values that the schema lists, or null.
-std::optional<std::vector<Json>> listed_values(const Json& schema) {
+// Of a document, to tell schemas apart: a few properties that refer to each other ask for
+// comparisons without end. In the cost of two schemas without lists.
+constexpr int64_t kMaxComparisons = 50'000;
+constexpr int64_t kValuesForOne = 16;  // pairs of listed values that cost as much
+
+/// The values that the schema lists, if it does.
+std::optional<std::span<const Json>> listed_values(const Json& schema) {
   if (!schema.is_object()) return {};
-  if (const auto found = schema.find("const"); found != schema.end()) return std::vector{*found};
+  if (const auto found = schema.find("const"); found != schema.end()) return std::span(&*found, 1);
   const auto found = schema.find("enum");
   if (found == schema.end() || !found->is_array()) return {};
-  return std::vector<Json>(found->begin(), found->end());
+  return std::span(found->get_ref<const Json::array_t&>());
+}
+
+// As unordered JSON: {"a": 1, "b": 2} is {"b": 2, "a": 1}.
+bool have_common_value(std::span<const Json> some, std::span<const Json> others) {
+  const std::vector<nlohmann::json> unordered(others.begin(), others.end());
+  return std::ranges::any_of(some, [&](const Json& value) {
+    return std::ranges::find(unordered, nlohmann::json(value)) != unordered.end();
+  });
 }
 
 bool forbids_property(const Json& schema, const std::string& name) {
@@ -116,8 +131,12 @@ SchemaDocument::SchemaDocument(std::string_view text, std::string where)
     fail(ErrorKind::kUnsupported, "{}: {} bytes, expected at most {}", where_, text.size(),
          kMaxText);
   }
-  if (json_nesting(text).depth > kMaxParseDepth) {
+  const JsonNesting nesting = json_nesting(text);
+  if (nesting.depth > kMaxParseDepth) {
     fail(ErrorKind::kUnsupported, "{}: more than {} levels", where_, kMaxParseDepth);
+  }
+  if (nesting.keys > kMaxKeys) {
+    fail(ErrorKind::kUnsupported, "{}: more than {} keys in one object", where_, kMaxKeys);
   }
   try {
     root_ = Json::parse(text);
@@ -143,6 +162,7 @@ const Json& SchemaDocument::resolved(const Json& schema, const std::string& at) 
     if (!now->is_object()) break;
     const auto ref = now->find("$ref");
     if (ref == now->end() || !ref->is_string()) break;
+    ++comparisons_;
     now = &find(ref->get<std::string>(), at);
   }
   return *now;
@@ -167,20 +187,15 @@ bool SchemaDocument::are_disjoint(const Json& a, const Json& b, const std::strin
 
 bool SchemaDocument::disjoint(const Json& left, const Json& right, const std::string& at,
                               int nesting) const {
-  if (nesting > kMaxComparisons) return false;
+  if (nesting > kMaxNesting || ++comparisons_ > kMaxComparisons) return false;
   const Json& a = resolved(left, at);
   const Json& b = resolved(right, at);
   if (!a.is_object() || !b.is_object()) return false;
   if ((types_of(a, at) & types_of(b, at)) == 0) return true;
   const auto values_a = listed_values(a), values_b = listed_values(b);
   if (values_a && values_b) {
-    // As unordered JSON: {"a": 1, "b": 2} is {"b": 2, "a": 1}.
-    const auto among = [](const Json& value, const std::vector<Json>& values) {
-      return std::ranges::any_of(values, [&](const Json& other) {
-        return nlohmann::json(value) == nlohmann::json(other);
-      });
-    };
-    return std::ranges::none_of(*values_a, [&](const Json& v) { return among(v, *values_b); });
+    comparisons_ += std::ssize(*values_a) * std::ssize(*values_b) / kValuesForOne;
+    return comparisons_ <= kMaxComparisons && !have_common_value(*values_a, *values_b);
   }
   const bool objects = types_of(a, at) == kObject && types_of(b, at) == kObject;
   return objects && told_apart_by_property(a, b, at, nesting);
@@ -193,6 +208,7 @@ bool SchemaDocument::told_apart_by_property(const Json& a, const Json& b, const 
     if (required == one->end() || !required->is_array()) continue;
     for (const Json& entry : *required) {
       if (!entry.is_string()) continue;
+      if (++comparisons_ > kMaxComparisons) return false;
       const auto name = entry.get<std::string>();
       if (forbids_property(*other, name)) return true;
       if (!one->contains("properties") || !other->contains("properties")) continue;

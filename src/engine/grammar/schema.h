@@ -29,7 +29,7 @@ std::optional<TypeSet> keyword_types(std::string_view keyword);
 /// Says nothing about which values are valid: title, description, default ...
 bool is_annotation(std::string_view keyword);
 
-/// A schema document: finds what a local $ref names.
+/// A schema document: finds what a local $ref names. For one thread at a time.
 class SchemaDocument {
  public:
   /// Throws Error(kBadInput) when the text is no JSON.
@@ -43,7 +43,8 @@ class SchemaDocument {
   /// The types that "type", "const" or "enum" leave, here or where $ref points.
   TypeSet types_of(const Json& schema, const std::string& at) const;
   /// No value satisfies both, for a reason that is plain: types, enumerated values, or a required
-  /// property that tells them apart. Where in doubt, false.
+  /// property that tells them apart. Where in doubt, false; so too once a document has asked for
+  /// more comparisons than any has need of.
   bool are_disjoint(const Json& a, const Json& b, const std::string& at) const;
 
  private:
@@ -54,6 +55,7 @@ class SchemaDocument {
 
   Json root_;
   std::string where_;
+  mutable int64_t comparisons_ = 0;
 };
 
 /// "type" as a set. Throws Error naming `at` when it is no type or list of types.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_set>
 #include <utility>
 
 #include "base/error.h"
@@ -12,6 +13,8 @@ namespace {
 
 constexpr int kMaxSchemaDepth = 128;
 constexpr size_t kMaxNodes = 20'000;
+
+using Names = std::unordered_set<std::string>;
 
 class Compiler {
  public:
@@ -29,11 +32,13 @@ class Compiler {
   NodeId listed(const Json& values, const std::string& at, TypeSet allowed);
   NodeId typed(const Json& schema, const std::string& at, TypeSet allowed);
   NodeId object(const Json& schema, const std::string& at);
-  void add_properties(const Json& schema, const std::string& at, ObjectNode& node);
+  void add_properties(const Json& schema, const std::string& at, const Names& required,
+                      ObjectNode& node);
   NodeId array(const Json& schema, const std::string& at);
   NodeId string(const Json& schema, const std::string& at);
   NodeId number(const Json& schema, const std::string& at, bool integer);
 
+  Names required_names(const Json& schema, const std::string& at) const;
   void check_keywords(const Json& schema, const std::string& at) const;
   /// Refuses what stands beside `keyword` and would have to hold as well.
   void refuse_beside(const Json& schema, const std::string& keyword, const std::string& at,
@@ -217,7 +222,8 @@ NodeId Compiler::object(const Json& schema, const std::string& at) {
     return program_.any_object();
   }
   ObjectNode node;
-  add_properties(schema, at, node);
+  Names required = required_names(schema, at);
+  add_properties(schema, at, required, node);
   const auto additional = schema.find("additionalProperties");
   if (additional == schema.end()) {
     node.additional = program_.any_value();
@@ -234,30 +240,34 @@ NodeId Compiler::object(const Json& schema, const std::string& at) {
     node.additional_key = program_.add(std::move(key));
   }
   // Required properties that are not listed take their place among them, after the others.
-  if (const auto required = schema.find("required"); required != schema.end()) {
-    for (const Json& name : *required) {
-      const std::string key = key_text(name.get<std::string>());
-      const auto found = std::ranges::find(node.properties, key, &ObjectNode::Property::key);
-      if (found != node.properties.end()) {
-        found->required = true;
-      } else {
-        const NodeId value =
-            needed(node.additional, inside(at, "required: " + name.get<std::string>()));
-        node.properties.push_back({key, value, true});
-      }
+  if (const auto listed = schema.find("properties"); listed != schema.end()) {
+    for (const auto& [name, value] : listed->items()) required.erase(name);
+  }
+  if (!required.empty()) {
+    for (const Json& entry : schema.at("required")) {
+      const auto name = entry.get<std::string>();
+      if (required.erase(name) == 0) continue;
+      const NodeId value = needed(node.additional, inside(at, "required: " + name));
+      node.properties.push_back({key_text(name), value, true});
     }
   }
   return program_.add(std::move(node));
 }
 
-void Compiler::add_properties(const Json& schema, const std::string& at, ObjectNode& node) {
+Names Compiler::required_names(const Json& schema, const std::string& at) const {
   const auto required = schema.find("required");
-  if (required != schema.end()) {
-    const bool names = required->is_array() && std::ranges::all_of(*required, [](const Json& name) {
-                         return name.is_string();
-                       });
-    if (!names) fail(ErrorKind::kBadInput, "{}: required: expected a list of names", at);
-  }
+  if (required == schema.end()) return {};
+  const bool names = required->is_array() && std::ranges::all_of(*required, [](const Json& name) {
+                       return name.is_string();
+                     });
+  if (!names) fail(ErrorKind::kBadInput, "{}: required: expected a list of names", at);
+  Names all;
+  for (const Json& name : *required) all.insert(name.get<std::string>());
+  return all;
+}
+
+void Compiler::add_properties(const Json& schema, const std::string& at, const Names& required,
+                              ObjectNode& node) {
   const auto properties = schema.find("properties");
   if (properties == schema.end()) return;
   if (!properties->is_object()) {
@@ -265,8 +275,7 @@ void Compiler::add_properties(const Json& schema, const std::string& at, ObjectN
   }
   for (const auto& [name, value] : properties->items()) {
     const std::string place = inside(at, "properties/" + name);
-    const bool is_required =
-        required != schema.end() && std::ranges::find(*required, Json(name)) != required->end();
+    const bool is_required = required.contains(name);
     const NodeId id = compile(value, place, kAllTypes);
     if (id == kNoNode && !is_required) continue;  // never there
     node.properties.push_back({key_text(name), needed(id, place), is_required});

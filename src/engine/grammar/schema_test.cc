@@ -150,6 +150,46 @@ TEST(SchemaGrammar, RefusesByName) {
   refusal(std::string(2000, '['), ErrorKind::kUnsupported);
 }
 
+// What a schema of a megabyte costs to compile is bounded, whatever it says.
+TEST(SchemaGrammar, TellsSchemasApartInBoundedTime) {
+  const auto object = [](const std::string& name) {
+    std::string properties, required;
+    for (int i = 0; i < 10; ++i) {
+      const std::string key = (i == 0 ? "\"p" : ",\"p") + std::to_string(i) + "\"";
+      properties += key + R"(:{"$ref":"#/$defs/)" + name + R"("})";
+      required += key;
+    }
+    return R"({"type":"object","properties":{)" + properties + R"(},"required":[)" + required +
+           "]}";
+  };
+  const std::string message =
+      refusal(R"({"$defs":{"A":)" + object("A") + R"(,"B":)" + object("B") +
+                  R"(},"oneOf":[{"$ref":"#/$defs/A"},{"$ref":"#/$defs/B"}]})",
+              ErrorKind::kUnsupported);
+  EXPECT_NE(message.find("oneOf: schemas 0 and 1"), std::string::npos) << message;
+
+  const auto numbers = [](int first, int count) {
+    std::string list = "[" + std::to_string(first);
+    for (int i = 1; i < count; ++i) list += "," + std::to_string(first + i);
+    return list + "]";
+  };
+  const auto two_enums = [&](int count) {
+    return R"({"oneOf":[{"enum":)" + numbers(0, count) + R"(},{"enum":)" + numbers(count, count) +
+           "}]}";
+  };
+  Grammar::json_schema(two_enums(200), byte_vocabulary());
+  refusal(two_enums(60'000), ErrorKind::kUnsupported);
+
+  std::string names = "\"n0\"", keys = "\"n0\":1";
+  for (int i = 1; i < 80'000; ++i) {
+    names += ",\"n" + std::to_string(i) + "\"";
+    keys += ",\"n" + std::to_string(i) + "\":1";
+  }
+  Grammar::json_schema(R"({"type":"object","required":[)" + names + "]}", byte_vocabulary());
+  const std::string wide = refusal(R"({"default":{)" + keys + "}}", ErrorKind::kUnsupported);
+  EXPECT_NE(wide.find("keys in one object"), std::string::npos) << wide;
+}
+
 // Special tokens stand at ids 256 and up here.
 TEST(ToolCallGrammar, CallsByTheSchemasOfTheirFunctions) {
   const auto vocabulary = byte_vocabulary({"", "", "", "", "", "ab"});
