@@ -1,6 +1,7 @@
 #include "engine/grammar/machine.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "base/rng.h"
 
@@ -11,8 +12,9 @@ constexpr int kBlanksPerLevel = 4;
 constexpr uint8_t kMostBlanks = 250;
 
 /// Where an object or array stands. Objects: `position` is the property that comes next (in kOpen,
-/// kComma, kAfter) or is at hand (in kKey, kColon, kValue); all beyond the listed ones are
-/// additional. `count` is the offset in the key. Arrays: `count` elements have begun.
+/// kComma, kAfter, kKey) or is at hand (in kColon, kValue); all beyond the listed ones are
+/// additional. In kKey `count` bytes of the key are there, and the keys that begin with them are in
+/// by_key from `value` up to `point`. Arrays: `count` elements have begun.
 enum ContainerPhase : uint8_t { kOpen, kComma, kKey, kColon, kValue, kAfter };
 
 // `blanks`: 0 nothing yet, 1 a space, 2 and more a line break and that many beyond.
@@ -26,6 +28,14 @@ bool take_blank(Frame& frame, uint8_t byte, int32_t depth) {
   if ((byte != ' ' && byte != '\t') || frame.blanks < 2 || frame.blanks >= most) return false;
   ++frame.blanks;
   return true;
+}
+
+/// Of the texts from `first` up to `last`, sorted and alike so far, those that go on with `byte`.
+template <typename NextByte>
+std::pair<int32_t, int32_t> narrow(int64_t first, int64_t last, uint8_t byte, NextByte next_byte) {
+  const auto all = std::views::iota(static_cast<int32_t>(first), static_cast<int32_t>(last));
+  const auto found = std::ranges::equal_range(all, byte, {}, next_byte);
+  return {*found.begin(), *found.end()};
 }
 
 }  // namespace
@@ -85,6 +95,8 @@ void Machine::step(StackId stack, uint8_t byte, Stacks& out) {
     step_number(frame, below, byte, out);
   } else if (std::holds_alternative<SequenceNode>(node)) {
     step_sequence(frame, below, byte, out);
+  } else if (std::holds_alternative<ListedNode>(node)) {
+    step_listed(frame, below, byte, out);
   } else {
     emit(stack, out);
   }
@@ -98,6 +110,8 @@ void Machine::begin(NodeId id, StackId below, uint8_t byte, Stacks& out) {
     for (NodeId choice : either->choices) begin(choice, below, byte, out);
   } else if (std::holds_alternative<SequenceNode>(node)) {
     step_sequence({.node = id}, below, byte, out);
+  } else if (const auto* listed = std::get_if<ListedNode>(&node)) {
+    step_listed({.value = std::ssize(listed->texts), .node = id}, below, byte, out);
   } else if (std::holds_alternative<NumberNode>(node)) {
     step_number({.node = id}, below, byte, out);
   } else if (std::holds_alternative<StringNode>(node)) {
@@ -153,6 +167,24 @@ void Machine::step_sequence(const Frame& frame, StackId below, uint8_t byte, Sta
   }
 }
 
+// `count` bytes are there; the texts that begin with them go from `position` up to `value`. All
+// texts are one stack, however many they are.
+void Machine::step_listed(Frame frame, StackId below, uint8_t byte, Stacks& out) {
+  const std::vector<std::string>& texts = node<ListedNode>(frame).texts;
+  auto [first, last] = narrow(frame.position, frame.value, byte, [&](int32_t i) {
+    return static_cast<uint8_t>(texts[i][frame.count]);
+  });
+  if (first == last) return;
+  ++frame.count;
+  if (std::ssize(texts[first]) == frame.count) {  // 1 is there, 12 may come
+    emit(below, out);
+    if (++first == last) return;
+  }
+  frame.position = first;
+  frame.value = last;
+  emit(pool_.push(below, frame), out);
+}
+
 bool Machine::has_next(const ObjectNode& node, int32_t position, int32_t depth) const {
   for (auto i = static_cast<size_t>(position); i < node.properties.size(); ++i) {
     if (fits(node.properties[i].value, depth)) return true;
@@ -174,15 +206,8 @@ void Machine::step_object(const Frame& frame, StackId below, uint8_t byte, Stack
     case kComma:
       if (byte == '"') return begin_key(next, below, out);
       break;
-    case kKey: {
-      const std::string& key = object.properties[frame.position].key;
-      if (static_cast<uint8_t>(key[frame.count]) != byte) return;
-      if (++next.count == std::ssize(key)) {
-        next.count = 0;
-        next.phase = kColon;
-      }
-      return emit(pool_.push(below, next), out);
-    }
+    case kKey:
+      return step_key(frame, below, byte, out);
     case kColon:
       if (byte != ':') return;
       next.phase = kValue;
@@ -200,27 +225,59 @@ void Machine::step_object(const Frame& frame, StackId below, uint8_t byte, Stack
         return emit(pool_.push(below, next), out);
       }
   }
-  const bool may_close = program_.next_required.at(frame.node)[frame.position] == listed;
+  const bool may_close = object.next_required[frame.position] == listed;
   if (byte == '}' && frame.phase != kComma && may_close) emit(below, out);
 }
 
 // Optional properties may be passed over, a required one not.
+bool Machine::any_may_come(const ObjectNode& node, std::span<const int32_t> properties,
+                           int32_t position, int32_t depth) const {
+  const int32_t last = node.next_required[position];
+  return std::ranges::any_of(properties, [&](int32_t i) {
+    return i >= position && i <= last && fits(node.properties[i].value, depth);
+  });
+}
+
 void Machine::begin_key(const Frame& frame, StackId below, Stacks& out) {
   const auto& object = node<ObjectNode>(frame);
   const auto listed = static_cast<int32_t>(object.properties.size());
   const int32_t depth = pool_.depth(below) + 1;
   Frame next = frame;
-  for (next.position = frame.position; next.position < listed; ++next.position) {
-    const auto& property = object.properties[next.position];
+  if (any_may_come(object, object.by_key, frame.position, depth)) {
     next.phase = kKey;
     next.count = 1;
-    if (fits(property.value, depth)) emit(pool_.push(below, next), out);
-    if (property.required) return;
+    next.value = 0;
+    next.point = static_cast<uint32_t>(listed);
+    emit(pool_.push(below, next), out);
   }
+  if (object.next_required[frame.position] < listed) return;
   if (object.additional == kNoNode || !fits(object.additional, depth)) return;
+  next = frame;
   next.phase = kColon;
-  next.count = 0;
+  next.position = listed;
   emit(pool_.push(pool_.push(below, next), {.node = object.additional_key}), out);
+}
+
+void Machine::step_key(const Frame& frame, StackId below, uint8_t byte, Stacks& out) {
+  const auto& object = node<ObjectNode>(frame);
+  const auto key = [&](int32_t i) -> const std::string& {
+    return object.properties[object.by_key[i]].key;
+  };
+  const auto [first, last] = narrow(frame.value, frame.point, byte, [&](int32_t i) {
+    return static_cast<uint8_t>(key(i)[frame.count]);
+  });
+  const auto left = std::span(object.by_key).subspan(first, last - first);
+  if (!any_may_come(object, left, frame.position, pool_.depth(below) + 1)) return;
+  Frame next = frame;
+  next.value = first;
+  next.point = static_cast<uint32_t>(last);
+  if (++next.count == std::ssize(key(first))) {
+    next.phase = kColon;
+    next.position = left[0];
+    next.value = next.count = 0;
+    next.point = 0;
+  }
+  emit(pool_.push(below, next), out);
 }
 
 bool Machine::has_element(const ArrayNode& node, int32_t index, int32_t depth) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -90,8 +91,12 @@ class Machine {
   StackId after_part(Frame frame, StackId below);
 
   void step_sequence(const Frame& frame, StackId below, uint8_t byte, Stacks& out);
+  void step_listed(Frame frame, StackId below, uint8_t byte, Stacks& out);
   void step_object(const Frame& frame, StackId below, uint8_t byte, Stacks& out);
   void begin_key(const Frame& frame, StackId below, Stacks& out);
+  void step_key(const Frame& frame, StackId below, uint8_t byte, Stacks& out);
+  bool any_may_come(const ObjectNode& node, std::span<const int32_t> properties, int32_t position,
+                    int32_t depth) const;
   bool has_next(const ObjectNode& node, int32_t position, int32_t depth) const;
   void step_array(const Frame& frame, StackId below, uint8_t byte, Stacks& out);
   bool has_element(const ArrayNode& node, int32_t index, int32_t depth) const;

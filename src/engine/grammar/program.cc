@@ -1,6 +1,7 @@
 #include "engine/grammar/program.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/error.h"
 
@@ -15,6 +16,19 @@ struct Overloaded : Visitors... {
 };
 template <typename... Visitors>
 Overloaded(Visitors...) -> Overloaded<Visitors...>;
+
+void index_properties(ObjectNode& object) {
+  const auto count = static_cast<int32_t>(object.properties.size());
+  object.by_key.resize(object.properties.size());
+  std::iota(object.by_key.begin(), object.by_key.end(), 0);
+  std::ranges::sort(object.by_key, {}, [&](int32_t i) -> const std::string& {
+    return object.properties[static_cast<size_t>(i)].key;
+  });
+  object.next_required.assign(object.properties.size() + 1, count);
+  for (int32_t i = count; i-- > 0;) {
+    object.next_required[i] = object.properties[i].required ? i : object.next_required[i + 1];
+  }
+}
 
 }  // namespace
 
@@ -77,13 +91,13 @@ void Program::finish(const std::string& where) {
          kMaxDepth);
   }
   refuse_empty_cycles(where);
-  for (NodeId id = 0; id < std::ssize(nodes); ++id) {
-    const auto* object = std::get_if<ObjectNode>(&nodes[id]);
-    if (object == nullptr) continue;
-    const auto count = static_cast<int32_t>(object->properties.size());
-    std::vector<int32_t> next(count + 1, count);
-    for (int32_t i = count; i-- > 0;) next[i] = object->properties[i].required ? i : next[i + 1];
-    next_required[id] = std::move(next);
+  for (Node& node : nodes) {
+    if (auto* object = std::get_if<ObjectNode>(&node)) index_properties(*object);
+    if (auto* listed = std::get_if<ListedNode>(&node)) {
+      std::ranges::sort(listed->texts);
+      const auto doubles = std::ranges::unique(listed->texts);
+      listed->texts.erase(doubles.begin(), doubles.end());
+    }
   }
 }
 

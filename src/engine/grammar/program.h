@@ -30,6 +30,11 @@ struct SequenceNode {
   std::vector<Part> parts;
 };
 
+/// One of several texts, none of them empty; sorted by finish(), and then each once.
+struct ListedNode {
+  std::vector<std::string> texts;
+};
+
 /// One of several.
 struct EitherNode {
   std::vector<NodeId> choices;
@@ -50,6 +55,10 @@ struct ObjectNode {
   std::vector<Property> properties;  // in the order in which they come
   NodeId additional = kNoNode;       // value of other properties, which come last
   NodeId additional_key = kNoNode;   // a StringNode
+  // By finish(): the properties' places, in the order of their keys; and for each property, and
+  // behind the last, the first required one from there on.
+  std::vector<int32_t> by_key;
+  std::vector<int32_t> next_required;
 };
 
 struct ArrayNode {
@@ -86,15 +95,13 @@ struct NumberNode {
   NumberRange range;
 };
 
-using Node = std::variant<SequenceNode, EitherNode, FreeTextNode, ObjectNode, ArrayNode, StringNode,
-                          NumberNode>;
+using Node = std::variant<SequenceNode, ListedNode, EitherNode, FreeTextNode, ObjectNode, ArrayNode,
+                          StringNode, NumberNode>;
 
 struct Program {
   std::vector<Node> nodes;
   NodeId root = kNoNode;
   std::vector<int32_t> heights;  // by node: levels that its smallest value has
-  // By object node: for each property, the first required one from there on.
-  std::map<NodeId, std::vector<int32_t>> next_required;
 
   NodeId add(Node node) {
     nodes.push_back(std::move(node));

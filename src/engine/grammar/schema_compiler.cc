@@ -166,6 +166,7 @@ NodeId Compiler::alternatives(const Json& schema, const std::string& keyword, co
     fail(ErrorKind::kBadInput, "{}: {}: expected a list of schemas", at, keyword);
   }
   std::vector<NodeId> choices;
+  NodeId texts = kNoNode;  // among them, the listed values
   for (size_t i = 0; i < list.size(); ++i) {
     for (size_t j = 0; keyword == "oneOf" && j < i; ++j) {
       if (document_.are_disjoint(list[i], list[j], at)) continue;
@@ -176,7 +177,17 @@ NodeId Compiler::alternatives(const Json& schema, const std::string& keyword, co
           at, j, i);
     }
     const NodeId id = compile(list[i], inside(at, keyword + "/" + std::to_string(i)), allowed);
-    if (id != kNoNode) choices.push_back(id);
+    if (id == kNoNode) continue;
+    // Lists become one: [{"const": "a"}, {"const": "b"}].
+    if (auto* more = std::get_if<ListedNode>(&program_.nodes[id])) {
+      if (texts != kNoNode) {
+        auto& all = std::get<ListedNode>(program_.nodes[texts]).texts;
+        std::ranges::move(more->texts, std::back_inserter(all));
+        continue;
+      }
+      texts = id;
+    }
+    choices.push_back(id);
   }
   return choices.empty() ? kNoNode : program_.add_either(std::move(choices));
 }
@@ -185,11 +196,11 @@ NodeId Compiler::listed(const Json& values, const std::string& at, TypeSet allow
   if (!values.is_array() || values.empty()) {
     fail(ErrorKind::kBadInput, "{}: enum: expected a list of values", at);
   }
-  std::vector<NodeId> choices;
+  ListedNode node;
   for (const Json& value : values) {
-    if ((type_of(value) & allowed) != 0) choices.push_back(program_.add_text(value.dump()));
+    if ((type_of(value) & allowed) != 0) node.texts.push_back(value.dump());
   }
-  return choices.empty() ? kNoNode : program_.add_either(std::move(choices));
+  return node.texts.empty() ? kNoNode : program_.add(std::move(node));
 }
 
 // Keywords for some types and no "type": only values of those types are made.

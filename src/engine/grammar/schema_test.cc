@@ -48,6 +48,9 @@ TEST(SchemaGrammar, TakesValidValuesAndNoOthers) {
       {R"({"enum":[1,12,"1",null,true,[1,2]]})",
        {"1", "12", "\"1\"", "null", "true", "[1,2]"},
        {"2", "123", "[1, 2]", "false", "\"12\""}},
+      {R"({"anyOf":[{"const":1},{"enum":["a",12]},{"const":1},{"type":"null"}]})",
+       {"1", "12", "\"a\"", "null"},
+       {"2", "11", "\"\""}},
       {R"({"type":["integer","null"],"minimum":3})", {"3", "null", "40"}, {"2", "3.0", "\"\""}},
       {R"({"anyOf":[{"type":"integer"},{"type":"string","maxLength":1}]})",
        {"7", "\"a\""},
@@ -148,6 +151,41 @@ TEST(SchemaGrammar, RefusesByName) {
     EXPECT_EQ(refusal(schema, ErrorKind::kBadInput).rfind("schema", 0), 0u) << schema;
   }
   refusal(std::string(2000, '['), ErrorKind::kUnsupported);
+}
+
+// However many values or names are listed, each of them can be made.
+TEST(SchemaGrammar, ListsOfAnyLength) {
+  const auto name = [](int i) { return "\"city" + std::to_string(i) + "\""; };
+  std::string names = name(0), constants = R"({"const":)" + name(0) + "}",
+              properties = name(0) + ":{}";
+  for (int i = 1; i < 2000; ++i) {
+    names += "," + name(i);
+    constants += R"(,{"const":)" + name(i) + "}";
+    properties += "," + name(i) + R"(:{"const":)" + std::to_string(i) + "}";
+  }
+  const auto vocabulary = byte_vocabulary();
+  for (const std::string& schema :
+       {R"({"enum":[)" + names + "]}", R"({"anyOf":[)" + constants + R"(,{"type":"number"}]})",
+        R"({"type":"object","additionalProperties":{"enum":[)" + names + "]}}"}) {
+    const auto grammar = Grammar::json_schema(schema, vocabulary);
+    const bool in_object = schema.find("additional") != std::string::npos;
+    for (int i : {0, 1, 199, 511, 512, 1999}) {
+      const std::string text = in_object ? R"({"a":)" + name(i) + "}" : name(i);
+      EXPECT_TRUE(accepts(*grammar, *vocabulary, text)) << text;
+    }
+    EXPECT_FALSE(accepts(*grammar, *vocabulary, name(2000)));
+  }
+  const auto object = Grammar::json_schema(
+      R"({"properties":{)" + properties + R"(},"required":["city700"]})", vocabulary);
+  for (const char* text :
+       {R"({"city700":700})", R"({"city0":null,"city513":513,"city700":700,"city1999":1999})",
+        R"({"city700":700,"city":[],"city2000":1})"}) {
+    EXPECT_TRUE(accepts(*object, *vocabulary, text)) << text;
+  }
+  for (const char* text : {R"({"city701":701})", R"({"city700":700,"city513":513})",
+                           R"({"city513":513})", R"({"city700":700,"city1999":1})"}) {
+    EXPECT_FALSE(accepts(*object, *vocabulary, text)) << text;
+  }
 }
 
 // What a schema of a megabyte costs to compile is bounded, whatever it says.
