@@ -1,4 +1,5 @@
 // The conversation that is open: its messages, the branch on show, and what can be done with it.
+import { SvelteMap } from 'svelte/reactivity';
 import { db, loadMessages, settleInterrupted } from '../data/db';
 import { refreshBalance, server } from '../data/server.svelte';
 import type { AttachedFile, Conversation, Message, Params } from '../data/types';
@@ -8,7 +9,8 @@ import { shownPath, versionsOf } from './tree';
 
 /** Answers being written, by conversation: they go on while another conversation is open. */
 export const runs: Record<string, Run> = $state({});
-const answering = new Map<string, Session>();
+/** The sessions that ask or answer, by conversation: from the request's first step to the last. */
+const answering = new SvelteMap<string, Session>();
 
 export class Session {
   conversation: Conversation = $state()!;
@@ -47,6 +49,11 @@ export class Session {
     return runs[this.id];
   }
 
+  /** Whether something is being asked or answered, so that nothing else can be. */
+  get busy(): boolean {
+    return answering.has(this.id);
+  }
+
   get empty(): boolean {
     return this.messages.length === 0;
   }
@@ -56,12 +63,12 @@ export class Session {
   }
 
   async ask(content: string, files: AttachedFile[]): Promise<void> {
-    await this.askAfter(this.path.at(-1)?.id ?? null, content, files);
+    await this.alone(() => this.askAfter(this.path.at(-1)?.id ?? null, content, files));
   }
 
   /** Asks `content` in place of `message`, on a branch of its own. */
   async edit(message: Message, content: string): Promise<void> {
-    await this.askAfter(message.parentId, content, message.files ?? []);
+    await this.alone(() => this.askAfter(message.parentId, content, message.files ?? []));
   }
 
   private async askAfter(parentId: string | null, content: string, files: AttachedFile[]) {
@@ -74,26 +81,34 @@ export class Session {
 
   /** Another answer beside `message`. */
   async regenerate(message: Message): Promise<void> {
-    await this.answer(message.parentId!);
+    await this.alone(() => this.answer(message.parentId!));
   }
 
   /** In place of an answer that failed: nothing of it is worth keeping if it has no text. */
   async retry(message: Message): Promise<void> {
     if (message.content || message.toolCalls) return this.regenerate(message);
-    await db.messages.delete(message.id);
-    this.messages = this.messages.filter((m) => m !== message);
-    await this.answer(message.parentId!);
+    await this.alone(async () => {
+      await db.messages.delete(message.id);
+      this.messages = this.messages.filter((m) => m !== message);
+      await this.answer(message.parentId!);
+    });
   }
 
   /** Goes on from where an answer ended. */
   async continue(message: Message): Promise<void> {
-    const open: Message = { ...message, state: 'streaming', error: undefined };
-    this.replace(message, open);
-    await this.follow(open, true);
+    await this.alone(async () => {
+      const open: Message = { ...message, state: 'streaming', error: undefined };
+      this.replace(message, open);
+      await this.follow(open, true);
+    });
   }
 
   /** Gives the model what its calls returned: `results` in the order of the calls. */
   async giveResults(message: Message, results: string[]): Promise<void> {
+    await this.alone(() => this.answerResults(message, results));
+  }
+
+  private async answerResults(message: Message, results: string[]): Promise<void> {
     let parentId = message.id;
     const added = results.map((content, index) => {
       const result = this.newMessage('tool', parentId, content);
@@ -123,6 +138,17 @@ export class Session {
     if (this.stored) await db.conversations.put($state.snapshot(this.conversation));
   }
 
+  /** Does `act` unless another is under way: each answer is paid for, and one at a time is shown. */
+  private async alone(act: () => Promise<void>): Promise<void> {
+    if (this.busy) return;
+    answering.set(this.id, this);
+    try {
+      await act();
+    } finally {
+      answering.delete(this.id);
+    }
+  }
+
   private async answer(parentId: string): Promise<void> {
     const message = this.newMessage('assistant', parentId, '');
     message.state = 'streaming';
@@ -138,12 +164,10 @@ export class Session {
     const request = buildRequest(server.info.model, asked, params, continues);
     const run = new Run(message);
     runs[this.id] = run;
-    answering.set(this.id, this);
     try {
       await run.follow(request);
     } finally {
       delete runs[this.id];
-      answering.delete(this.id);
     }
     // A new object, so that what shows the message sees that it changed.
     this.replace(message, { ...message });

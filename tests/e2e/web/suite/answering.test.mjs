@@ -135,6 +135,31 @@ once(
   },
 );
 
+once('one answer at a time, whatever is pressed', async (view, server) => {
+  let goOn;
+  const hold = new Promise((resolve) => (goOn = resolve));
+  server.answer({ pieces: ['One.'] }, { pieces: ['Two', { hold }, ' three.'] });
+  await askAndWait(view, 'Count');
+  await questions(view)
+    .getByRole('button', { name: view.t('edit') })
+    .click();
+  // Twice before the page can grey the button out.
+  await button(view, 'regenerate').evaluate((again) => [again.click(), again.click()]);
+  await answers(view).getByText('Two').waitFor();
+  const edited = view.page.getByLabel(view.t('editLabel'));
+  await edited.fill('Count in French');
+  await edited.press('Control+Enter');
+  assert.ok(await edited.isVisible());
+  goOn();
+  await answers(view).getByText('Two three.').waitFor();
+  await answered(view);
+  assert.equal(server.requests.length, 2);
+
+  await edited.press('Control+Enter');
+  await answers(view).getByText('All right.').waitFor();
+  assert.equal(server.requests.length, 3);
+});
+
 once('an answer goes on while another conversation is open', async (view, server) => {
   let goOn;
   server.answer({ pieces: ['One', { hold: new Promise((resolve) => (goOn = resolve)) }, ' two.'] });
