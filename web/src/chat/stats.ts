@@ -23,13 +23,17 @@ export function runStats(usage: Usage, timing: Timing): RunStats {
 }
 
 /** Tokens a second between the first token and the last; nothing for answers of one token. */
-export function tokensPerSecond(run: RunStats): number | undefined {
+export function tokensPerSecond(
+  run: Pick<RunStats, 'completionTokens' | 'decodeMs'>,
+): number | undefined {
   if (run.completionTokens < 2 || run.decodeMs <= 0) return undefined;
   return ((run.completionTokens - 1) * 1000) / run.decodeMs;
 }
 
 /** The share of drafted tokens that the model kept, 0 to 1. */
-export function acceptedShare(run: RunStats): number | undefined {
+export function acceptedShare(
+  run: Pick<RunStats, 'acceptedDrafts' | 'rejectedDrafts'>,
+): number | undefined {
   const kept = run.acceptedDrafts ?? 0;
   const all = kept + (run.rejectedDrafts ?? 0);
   return all > 0 ? kept / all : undefined;

@@ -1,6 +1,7 @@
 // One side of the comparison: an answer and when each of its pieces came.
 import { streamChat } from '../api/client';
 import type { ChatRequest, Usage } from '../api/types';
+import { acceptedShare, tokensPerSecond } from '../chat/stats';
 
 /** So much of the answer was there at so many milliseconds after the first token. */
 export interface Point {
@@ -30,16 +31,15 @@ export class Lane {
 
   /** Tokens a second from the first token to the last one so far. */
   get perSecond(): number | undefined {
-    return this.lastMs > 0 && this.tokens > 1
-      ? ((this.tokens - 1) * 1000) / this.lastMs
-      : undefined;
+    return tokensPerSecond({ completionTokens: this.tokens, decodeMs: this.lastMs });
   }
 
   get accepted(): number | undefined {
     const details = this.usage?.completion_tokens_details;
-    const kept = details?.accepted_prediction_tokens ?? 0;
-    const all = kept + (details?.rejected_prediction_tokens ?? 0);
-    return all > 0 ? kept / all : undefined;
+    return acceptedShare({
+      acceptedDrafts: details?.accepted_prediction_tokens,
+      rejectedDrafts: details?.rejected_prediction_tokens,
+    });
   }
 
   reset(): void {
