@@ -39,7 +39,9 @@ export const app: App = $state({
 });
 
 export async function startApp(): Promise<void> {
-  await purgeDeleted(0);
+  // Another tab may still offer to undo what it deleted a moment ago.
+  await purgeDeleted(kUndoMs);
+  setTimeout(() => void purgeDeleted(kUndoMs), kUndoMs);
   liveQuery(() => db.conversations.orderBy('updatedAt').reverse().toArray()).subscribe({
     next: (all) => {
       app.list = all.filter((c) => !c.deletedAt);
@@ -93,35 +95,25 @@ export async function rename(id: string, title: string): Promise<void> {
   await db.conversations.update(id, { title });
 }
 
-export async function deleteConversation(id: string, title: string): Promise<void> {
-  runs[id]?.stop();
-  await markDeleted(id);
-  const wasOpen = app.session.id === id;
-  if (wasOpen) newChat();
-  const undo = async () => {
-    await undoDelete(id);
-    if (wasOpen) await openConversation(id);
-  };
-  toast(t('deleted', { title: title || t('untitled') }), {
-    action: { label: t('undo'), run: () => void undo() },
-  });
+/** Deletes conversations; for a while that can be undone. */
+export async function deleteConversations(all: Conversation[]): Promise<void> {
+  const ids = all.map((c) => c.id);
+  for (const id of ids) runs[id]?.stop();
+  await markDeleted(ids);
+  const open = ids.find((id) => id === app.session.id);
+  if (open) newChat();
+  const notice =
+    all.length === 1
+      ? t('deleted', { title: all[0]!.title || t('untitled') })
+      : t('deletedAll', { n: all.length });
+  toast(notice, { action: { label: t('undo'), run: () => void undoDeletion(ids, open) } });
   setTimeout(() => void purgeDeleted(kUndoMs), kUndoMs);
 }
 
-export async function deleteAllConversations(): Promise<void> {
-  const ids = app.list.map((c) => c.id);
-  for (const id of ids) {
-    runs[id]?.stop();
-    await markDeleted(id);
-  }
-  newChat();
-  const undo = async () => {
-    for (const id of ids) await undoDelete(id);
-  };
-  toast(t('deletedAll', { n: ids.length }), {
-    action: { label: t('undo'), run: () => void undo() },
-  });
-  setTimeout(() => void purgeDeleted(kUndoMs), kUndoMs);
+async function undoDeletion(ids: string[], open: string | undefined): Promise<void> {
+  const restored = await undoDelete(ids);
+  if (restored < ids.length) toast(t('undoTooLate'), { bad: true });
+  if (open && restored > 0) await openConversation(open);
 }
 
 export async function exportAsJson(conversations: Conversation[]): Promise<void> {

@@ -19,12 +19,13 @@ export async function loadMessages(conversationId: string): Promise<Message[]> {
   return found.sort((a, b) => a.createdAt - b.createdAt);
 }
 
-export async function markDeleted(id: string): Promise<void> {
-  await db.conversations.update(id, { deletedAt: Date.now() });
+export async function markDeleted(ids: string[]): Promise<void> {
+  await db.conversations.where('id').anyOf(ids).modify({ deletedAt: Date.now() });
 }
 
-export async function undoDelete(id: string): Promise<void> {
-  await db.conversations.update(id, { deletedAt: undefined });
+/** Takes a deletion back; returns how many conversations were still there. */
+export async function undoDelete(ids: string[]): Promise<number> {
+  return db.conversations.where('id').anyOf(ids).modify({ deletedAt: undefined });
 }
 
 /** Removes for good what was deleted more than `age` milliseconds ago. */

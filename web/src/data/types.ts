@@ -25,7 +25,7 @@ export interface Conversation {
   params: Params;
   /** Which child is shown, by parent ('' stands for the root); the newest where nothing is said. */
   choices: Record<string, string>;
-  /** Set while the deletion can still be undone; purged at the next start. */
+  /** Set while the deletion can still be undone; then it is purged. */
   deletedAt?: number;
 }
 

@@ -33,6 +33,36 @@ async function closeAndList(view) {
   await openList(view);
 }
 
+/** Puts deletions back by a minute. */
+const letUndoPass = (page) =>
+  page.evaluate(
+    () =>
+      new Promise((done) => {
+        indexedDB.open('fathom').onsuccess = ({ target: { result: db } }) => {
+          const transaction = db.transaction('conversations', 'readwrite');
+          transaction.objectStore('conversations').openCursor().onsuccess = (event) => {
+            const cursor = event.target.result;
+            if (!cursor) return;
+            const { deletedAt } = cursor.value;
+            if (deletedAt) cursor.update({ ...cursor.value, deletedAt: deletedAt - 60_000 });
+            cursor.continue();
+          };
+          transaction.oncomplete = done;
+        };
+      }),
+  );
+
+const storedMessages = (page) =>
+  page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        indexedDB.open('fathom').onsuccess = ({ target: { result: db } }) => {
+          const store = db.transaction('messages').objectStore('messages');
+          store.count().onsuccess = (event) => resolve(event.target.result);
+        };
+      }),
+  );
+
 const titles = async (view) => (await listed(view).allTextContents()).map((text) => text.trim());
 
 everywhere('rename, delete, and undo', async (view) => {
@@ -56,18 +86,36 @@ everywhere('rename, delete, and undo', async (view) => {
   // Deleted and not undone: gone after a reload too.
   await chooseInMenu(view, 'Soundings', 'delete');
   await toast(view, t('deleted', { title: 'Soundings' }));
+  await letUndoPass(page);
   await page.reload();
   await page.locator('.empty').waitFor();
-  const left = await page.evaluate(
-    () =>
-      new Promise((resolve) => {
-        indexedDB.open('fathom').onsuccess = ({ target: { result: db } }) => {
-          const store = db.transaction('messages').objectStore('messages');
-          store.count().onsuccess = (event) => resolve(event.target.result);
-        };
-      }),
-  );
-  assert.equal(left, 0);
+  await eventually(async () => assert.equal(await storedMessages(page), 0));
+});
+
+once('a second tab leaves what the first can still undo', async (view, server) => {
+  const { context, page, t } = view;
+  for (const title of ['Kept', 'Deleted']) {
+    await newChat(view);
+    await askAndWait(view, title);
+  }
+  await chooseInMenu(view, 'Deleted', 'delete');
+  const second = { ...view, page: await context.newPage() };
+  await second.page.goto(server.url);
+  await eventually(async () => assert.deepEqual(await titles(second), ['Kept']));
+  await button(view, 'undo').click();
+  await answered(view);
+  await eventually(async () => assert.deepEqual(await titles(second), ['Deleted', 'Kept']));
+
+  // The time has passed while the notice was still on show: a tab that was asleep, say.
+  await chooseInMenu(view, 'Deleted', 'delete');
+  await toast(view, t('deleted', { title: 'Deleted' }));
+  await letUndoPass(page);
+  await second.page.reload();
+  await eventually(async () => assert.equal(await storedMessages(page), 2));
+  await button(view, 'undo').click();
+  await toast(view, t('undoTooLate'));
+  assert.deepEqual(await titles(view), ['Kept']);
+  await second.page.close();
 });
 
 everywhere('the list goes by date, and is searched in titles and messages', async (view) => {
