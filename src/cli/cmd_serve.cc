@@ -18,6 +18,7 @@
 #include "cli/model_options.h"
 #include "cli/upstream_options.h"
 #include "engine/local_engine.h"
+#include "text/stop_ids.h"
 #include "text/tokenizer.h"
 
 namespace fathom::cli {
@@ -78,12 +79,6 @@ api::ServerOptions server_options(const Options& options) {
   return server;
 }
 
-std::vector<int32_t> stop_ids(const ModelConfig& config, const text::Tokenizer& tokenizer) {
-  std::vector<int32_t> ids = {static_cast<int32_t>(config.eos_token_id)};
-  if (tokenizer.eos_id() && *tokenizer.eos_id() != ids[0]) ids.push_back(*tokenizer.eos_id());
-  return ids;
-}
-
 std::string model_name(const std::string& dir) {
   const std::string trimmed = dir.substr(0, dir.find_last_not_of('/') + 1);
   return trimmed.substr(trimmed.find_last_of('/') + 1);
@@ -123,7 +118,7 @@ void serve_local(const Options& options) {
        .fingerprint = model->fingerprint(),
        .context_length = std::min(options.context, config.max_position_embeddings),
        .speculation = !options.no_speculation && model->has_mtp(),
-       .stop_ids = stop_ids(config, *tokenizer),
+       .stop_ids = text::stop_ids(config.eos_token_id, tokenizer.get(), config.vocab_size),
        .vocab_size = config.vocab_size,
        .time_limit = std::chrono::seconds(options.time_limit),
        .weights_moved = [&model] { return model->weight_move().share(); }});

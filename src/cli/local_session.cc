@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "io/file_system.h"
+#include "text/stop_ids.h"
 
 namespace fathom::cli {
 namespace {
@@ -20,11 +21,8 @@ const text::Tokenizer& LocalSession::need_tokenizer() const {
 }
 
 std::vector<int32_t> LocalSession::stop_ids() const {
-  std::vector<int32_t> ids = {static_cast<int32_t>(model->config().eos_token_id)};
-  if (tokenizer && tokenizer->eos_id() && *tokenizer->eos_id() != ids[0]) {
-    ids.push_back(*tokenizer->eos_id());
-  }
-  return ids;
+  const ModelConfig& config = model->config();
+  return text::stop_ids(config.eos_token_id, tokenizer.get(), config.vocab_size);
 }
 
 LocalSession open_session(const ModelOptions& options, int64_t context) {

@@ -19,7 +19,7 @@ struct LocalSession {
 
   /// The tokenizer, or Error(kNotFound) naming the file.
   const text::Tokenizer& need_tokenizer() const;
-  /// Ids that end an answer: the config's and the tokenizer's end of sentence.
+  /// Ids that end an answer.
   std::vector<int32_t> stop_ids() const;
 };
 

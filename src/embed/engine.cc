@@ -13,6 +13,7 @@
 #include "model/transformer.h"
 #include "text/chat_template.h"
 #include "text/detokenizer.h"
+#include "text/stop_ids.h"
 #include "text/tokenizer.h"
 
 namespace fathom::embed {
@@ -147,12 +148,9 @@ struct Engine::State {
     return *tokenizer;
   }
 
-  std::vector<int32_t> end_ids() const {
-    std::vector<int32_t> ids = {static_cast<int32_t>(model.config().eos_token_id)};
-    if (tokenizer && tokenizer->eos_id() && *tokenizer->eos_id() != ids[0]) {
-      ids.push_back(*tokenizer->eos_id());
-    }
-    return ids;
+  std::vector<int32_t> stop_ids() const {
+    const ModelConfig& config = model.config();
+    return text::stop_ids(config.eos_token_id, tokenizer.get(), config.vocab_size);
   }
 
   std::unique_ptr<Constraint> constraint(const GenerateOptions& options) {
@@ -166,7 +164,7 @@ struct Engine::State {
       for (int32_t id = 0; id < std::ssize(tokens) && id < need_tokenizer().vocab_size(); ++id) {
         if (!tokenizer->is_added(id)) tokens[id] = tokenizer->token_bytes(id);
       }
-      vocabulary = std::make_shared<const Vocabulary>(tokens, end_ids());
+      vocabulary = std::make_shared<const Vocabulary>(tokens, stop_ids());
     }
     if (grammars.size() >= kKeptGrammars) grammars.clear();
     Grammar::Ptr& grammar = grammars[options.json_schema];
@@ -222,7 +220,7 @@ Answer Engine::generate(const std::vector<std::int32_t>& prompt, const GenerateO
                                  .frequency_penalty = options.frequency_penalty,
                                  .presence_penalty = options.presence_penalty,
                                  .seed = options.seed}};
-    if (!options.ignore_end) request.stop_ids = state_->end_ids();
+    if (!options.ignore_end) request.stop_ids = state_->stop_ids();
     request.constraint = state_->constraint(options);
     state_->engine.submit(std::move(request), collector);
     return collector->wait();

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "text/detokenizer.h"
+#include "text/stop_ids.h"
 
 namespace fathom::text {
 namespace {
@@ -196,6 +197,16 @@ TEST(Tokenizer, DamagedFilesAreRefusedByField) {
   refused(json, kBadInput, "nested deeper than 32 levels");
   EXPECT_THROW(Tokenizer::from_json("{\"model\":"), Error);
   EXPECT_THROW(Tokenizer::from_json(""), Error);
+}
+
+TEST(StopIds, AreThoseThatTheModelHas) {
+  const auto named = Tokenizer::from_json(tiny().dump(), R"({"eos_token": "<s>"})");
+  EXPECT_THAT(stop_ids(1, nullptr, 300), ElementsAre(1));
+  EXPECT_THAT(stop_ids(1, load(tiny()).get(), 300), ElementsAre(1));
+  EXPECT_THAT(stop_ids(1, named.get(), 300), ElementsAre(1, 262));
+  EXPECT_THAT(stop_ids(262, named.get(), 300), ElementsAre(262));
+  EXPECT_THAT(stop_ids(-1, named.get(), 300), ElementsAre(262));
+  EXPECT_THAT(stop_ids(300, named.get(), 262), ElementsAre());
 }
 
 TEST(Tokenizer, ThreadsEncodeTheSame) {

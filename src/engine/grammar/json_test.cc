@@ -2,6 +2,7 @@
 // taken, n_ must not, i_ is for the implementation to say.
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "base/rng.h"
 #include "engine/testing/grammar_text.h"
 
@@ -192,6 +193,12 @@ TEST(GrammarMask, AVocabularyWithoutAByteIsRefused) {
   } catch (const std::exception& error) {
     EXPECT_NE(std::string(error.what()).find("0x7D"), std::string::npos) << error.what();
   }
+}
+
+TEST(GrammarMask, AVocabularyWithoutAnEndIsRefused) {
+  std::vector<std::string> tokens;
+  for (int b = 0; b < 256; ++b) tokens.emplace_back(1, static_cast<char>(b));
+  EXPECT_THROW(Vocabulary(tokens, {}), Error);
 }
 
 // States are thrown away when there are many, whatever is under way.

@@ -20,7 +20,10 @@ bool needed(int byte) {
 
 Vocabulary::Vocabulary(const std::vector<std::string>& token_bytes, std::vector<int32_t> end_ids)
     : bytes_(token_bytes), end_ids_(std::move(end_ids)) {
-  FATHOM_CHECK(!end_ids_.empty());
+  if (end_ids_.empty()) {
+    fail(ErrorKind::kUnsupported,
+         "the vocabulary has no token that ends an answer, which a grammar needs");
+  }
   for (int32_t id : end_ids_) {
     FATHOM_CHECK(id >= 0 && id < size());
     bytes_[static_cast<size_t>(id)].clear();

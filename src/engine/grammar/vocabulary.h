@@ -12,9 +12,9 @@ namespace fathom {
 class Vocabulary {
  public:
   /// `token_bytes[id]`: the raw bytes of each id of the model; empty for special tokens and for ids
-  /// without a token, which never stand for text. `end_ids`: at least one; each ends an answer.
-  /// Throws Error(kUnsupported) when a byte that JSON may need is no token by itself: then a mask
-  /// could lead into a dead end. Byte-level BPE has them all.
+  /// without a token, which never stand for text. `end_ids`: each ends an answer.
+  /// Throws Error(kUnsupported) when there is none of those, or when a byte that JSON may need is
+  /// no token by itself: then a mask could lead into a dead end. Byte-level BPE has them all.
   Vocabulary(const std::vector<std::string>& token_bytes, std::vector<int32_t> end_ids);
 
   /// The tokens' trie in preorder. A node's subtree is what follows it, up to `end`.

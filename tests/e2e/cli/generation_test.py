@@ -109,6 +109,32 @@ class Generate(SmallModel):
         self.assertTrue((first + out).endswith(b"\n"))
 
 
+class WithoutAnEnd(SmallModel):
+    """Neither config nor tokenizer names an end of sentence that the vocabulary has."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for name, changed in [("config.json", {"eos_token_id": None}),
+                              ("tokenizer_config.json", {"eos_token": None})]:
+            file = cls.model / name
+            file.write_text(json.dumps({**json.loads(file.read_text()), **changed}))
+
+    def test_answers_end_by_length(self):
+        answer = self.generate("--prompt", "Hi", "-n", 5)
+        self.assertEqual((answer["finish_reason"], len(answer["ids"])), ("length", 5))
+
+    def test_it_is_served(self):
+        program = subprocess.Popen(
+            [PROGRAM, "serve", self.model, "--port", "0", "--no-disk-cache", "--ledger",
+             self.dir / "ledger.db"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = program.stdout.readline()
+        program.terminate()
+        _, err = program.communicate(timeout=LIMIT)
+        self.assertTrue(line.startswith("serving"), err)
+        self.assertEqual(program.returncode, 0, err)
+
+
 class Terminal:
     """The program on a pseudo-terminal."""
 
