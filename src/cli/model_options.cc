@@ -1,5 +1,6 @@
 #include "cli/model_options.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <CLI/CLI.hpp>
@@ -41,6 +42,7 @@ std::unique_ptr<Transformer> open_model(const ModelOptions& options, int64_t con
          options.mapped ? "--mapped" : "--allow-paging");
   }
   Checkpoint checkpoint = Checkpoint::open(model_dir(options));
+  context = std::min(context, checkpoint.config().max_position_embeddings);
   const MemoryNeed need = memory_need(checkpoint, *numerics, context);
   const uint64_t available = memory_available();
   if (need.total() > available && !options.allow_paging) {

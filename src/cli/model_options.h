@@ -28,7 +28,7 @@ std::string model_dir(const ModelOptions& options);
 
 /// Opens the checkpoint. Before it touches a weight it compares what the model needs with what the
 /// machine has, and throws Error(kResource) with both figures unless allow_paging.
-/// `context` tokens of cache count as needed.
+/// `context` tokens of cache count as needed, the model's own context at most.
 std::unique_ptr<Transformer> open_model(const ModelOptions& options, int64_t context);
 
 }  // namespace fathom::cli

@@ -84,7 +84,7 @@ class Generate(SmallModel):
 
     def test_ends_at_the_contexts_end(self):
         ids = ",".join(["65"] * 4000)
-        answer = self.generate("--ids", ids, "-n", 1000, "--ignore-eos", "--seed", 1)
+        answer = self.generate("--ids", ids, "-n", 10**12, "--ignore-eos", "--seed", 1)
         self.assertEqual(answer["finish_reason"], "length")
         self.assertEqual(len(answer["ids"]), 96)
 
