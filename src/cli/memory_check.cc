@@ -1,10 +1,9 @@
 #include "cli/memory_check.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <fstream>
 #include <limits>
+#include <string>
 
 #include "base/cgroup.h"
 #include "tensor/dtype.h"
@@ -31,13 +30,6 @@ uint64_t memory_available() {
     if (key == "MemAvailable:") available = kilobytes * 1024;
   }
   return std::min(available, cgroup_memory().value_or(available));
-}
-
-std::string format_bytes(uint64_t bytes) {
-  const auto value = static_cast<double>(bytes);
-  if (value >= 1e9) return fmt::format("{:.1f} GB", value / 1e9);
-  if (value >= 1e6) return fmt::format("{:.0f} MB", value / 1e6);
-  return fmt::format("{} KB", bytes / 1000);
 }
 
 }  // namespace fathom::cli

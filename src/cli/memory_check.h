@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "checkpoint/checkpoint.h"
 #include "kernels/numerics.h"
@@ -20,8 +19,5 @@ MemoryNeed memory_need(const Checkpoint& checkpoint, Numerics numerics, int64_t 
 /// What this process could use now: the kernel's estimate (page cache counted as free), within the
 /// cgroup's limit.
 uint64_t memory_available();
-
-/// "12.3 GB", "512 MB": powers of ten.
-std::string format_bytes(uint64_t bytes);
 
 }  // namespace fathom::cli

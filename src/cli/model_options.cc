@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/error.h"
+#include "checkpoint/checkpoint_dir.h"
 #include "cli/default_model.h"
 #include "cli/memory_check.h"
 #include "cli/progress_bar.h"
@@ -48,8 +49,8 @@ std::unique_ptr<Transformer> open_model(const ModelOptions& options, int64_t con
   if (need.total() > available && !options.allow_paging) {
     fail(ErrorKind::kResource,
          "{}: needs {} of memory ({} weights, {} cache for {} tokens), {} available{}",
-         checkpoint.dir(), format_bytes(need.total()), format_bytes(need.weights),
-         format_bytes(need.cache), context, format_bytes(available),
+         checkpoint.dir(), human_bytes(need.total()), human_bytes(need.weights),
+         human_bytes(need.cache), context, human_bytes(available),
          *numerics == Numerics::kInt8 ? "" : "; --allow-paging runs it from disk");
   }
   TransformerOptions how;
