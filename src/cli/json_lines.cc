@@ -7,10 +7,17 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_nesting.h"
 
 namespace fathom::cli {
 
 using Json = nlohmann::ordered_json;
+
+namespace {
+
+constexpr size_t kMaxDepth = 100;  // as the API has it
+
+}  // namespace
 
 std::string read_stdin() {
   std::ios::sync_with_stdio(false);
@@ -31,6 +38,9 @@ void answer_json_lines(const std::function<Json(const Json&)>& answer) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     std::string reply;
     try {
+      if (json_nesting(line).depth > kMaxDepth) {
+        fail(ErrorKind::kBadInput, "nested deeper than {} levels", kMaxDepth);
+      }
       const Json object = Json::parse(line);
       if (!object.is_object()) fail(ErrorKind::kBadInput, "expected an object");
       reply = answer(object).dump();

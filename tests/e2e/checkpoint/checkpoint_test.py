@@ -137,6 +137,13 @@ class BadInput(Workspace):
         self.assertEqual(result.returncode, 3)
         self.assertIn(b"UTF-8", result.stderr)
 
+    def test_nested_json(self):
+        made = run("synth", SOURCE / "tests/configs/nano.json", self.dir / "nano")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        deep = "[" * 200_000 + "]" * 200_000
+        line = '{"messages": [{"role": "user", "content": "Hi"}], "tools": ' + deep + "}\n"
+        self.refused(run("render", self.dir / "nano", input=line), 3, "line 1", "nested deeper")
+
 
 class KilledConversion(Workspace):
     def test_kill_at_any_moment_then_the_same_result(self):
