@@ -16,6 +16,7 @@
 #include "cli/line_reader.h"
 #include "cli/local_session.h"
 #include "text/chat_template.h"
+#include "text/utf8.h"
 
 namespace fathom::cli {
 namespace {
@@ -51,7 +52,7 @@ class Chat {
         sampling_(options.sampling),
         max_tokens_(options.max_tokens),
         colour_(isatty(STDOUT_FILENO) != 0) {
-    conversation_.system = options.system;
+    set_system(options.system);
   }
 
   void run() {
@@ -86,7 +87,7 @@ class Chat {
       conversation_.messages.clear();
       std::printf("a new conversation\n");
     } else if (name == "/system") {
-      conversation_.system = rest;
+      set_system(rest);
       std::printf(rest.empty() ? "no system message\n" : "system message set\n");
     } else if (name == "/save") {
       need_file(name, rest);
@@ -101,6 +102,12 @@ class Chat {
       std::fputs(kHelp, stdout);
     }
     return true;
+  }
+
+  // Once it is in, only JSON can tell, which has no way to say so.
+  void set_system(const std::string& text) {
+    text::require_utf8(text, "the system message");
+    conversation_.system = text;
   }
 
   static void need_file(const std::string& name, const std::string& file) {

@@ -258,6 +258,15 @@ class Chat(SmallModel):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertEqual(len(re.findall(STATISTICS, result.stdout.encode())), 2)
 
+    def test_a_system_message_that_is_not_utf8_is_refused_alone(self):
+        saved = self.dir / "saved.json"
+        result = subprocess.run([PROGRAM, "chat", self.model, "-n", "5"], capture_output=True,
+                                input=f"Hello\n/system caf\xe9\n/save {saved}\n".encode("latin-1"),
+                                timeout=LIMIT)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn(b"the system message: invalid UTF-8", result.stderr)
+        self.assertEqual(len(json.loads(saved.read_text())["messages"]), 2)
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1], verbosity=2)
