@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/generation.h"
+#include "cli/json_lines.h"
 #include "cli/local_session.h"
 
 namespace fathom::cli {
@@ -61,14 +62,12 @@ void run(const CLI::App& command, Options options) {
   const Generation g = generate(session, request, print, interrupt.flag());
   if (options.json) {
     const auto json = as_json(g, session.tokenizer != nullptr);
-    std::printf("%s\n",
-                json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
-    return;
+    return write_stdout(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   }
   if (!session.tokenizer) {
     for (size_t i = 0; i < g.ids.size(); ++i) std::printf(i ? ",%d" : "%d", g.ids[i]);
   }
-  std::printf("\n");
+  write_stdout("\n");
   std::fprintf(stderr, "%zu tokens, %.1f tokens/s, %s\n", g.ids.size(), g.tokens_per_second(),
                std::string(finish_reason_name(g.reason)).c_str());
 }

@@ -14,6 +14,7 @@
 #include "checkpoint/expected_tensors.h"
 #include "cli/commands.h"
 #include "cli/default_model.h"
+#include "cli/json_lines.h"
 
 namespace fathom::cli {
 namespace {
@@ -147,9 +148,11 @@ void run(const std::string& dir, bool as_json) {
   const auto problems = check_tensors(checkpoint.config(), checkpoint.tensors());
   const Json json = report(checkpoint, problems);
   if (as_json) {
-    fmt::print("{}\n", json.dump(2));
+    // A directory's name may be any bytes.
+    write_stdout(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   } else {
     print_words(checkpoint.config(), json);
+    write_stdout("");  // throws where not all of it got through
   }
   require_no_problems(problems, checkpoint.dir());
 }

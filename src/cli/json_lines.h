@@ -12,7 +12,7 @@ namespace fathom::cli {
 /// All of stdin.
 std::string read_stdin();
 
-/// Throws Error(kIo) unless all of `text` reaches stdout.
+/// Throws Error(kIo) unless all of `text`, and what was printed before, reaches stdout.
 void write_stdout(std::string_view text);
 
 /// Calls answer(object) for each line of stdin and writes what it returns as one line, flushed at

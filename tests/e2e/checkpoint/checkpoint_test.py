@@ -144,6 +144,20 @@ class BadInput(Workspace):
         line = '{"messages": [{"role": "user", "content": "Hi"}], "tools": ' + deep + "}\n"
         self.refused(run("render", self.dir / "nano", input=line), 3, "line 1", "nested deeper")
 
+    def test_a_full_disk_is_an_error(self):
+        for form in ([], ["--json"]):
+            with open("/dev/full", "w") as full:
+                result = subprocess.run([PROGRAM, "inspect", GOLDEN / "v3-tiny-fp8", *form],
+                                        stdout=full, stderr=subprocess.PIPE, text=True)
+            self.refused(result, 6, "stdout")
+
+    def test_a_directory_whose_name_is_not_utf8(self):
+        place = os.path.join(os.fsencode(self.dir), b"caf\xe9")
+        shutil.copytree(os.fsencode(GOLDEN / "v3-tiny-fp8"), place)
+        result = subprocess.run([PROGRAM, "inspect", place, "--json"], capture_output=True)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertTrue(json.loads(result.stdout)["ok"])
+
 
 class KilledConversion(Workspace):
     def test_kill_at_any_moment_then_the_same_result(self):

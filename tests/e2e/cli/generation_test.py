@@ -97,6 +97,13 @@ class Generate(SmallModel):
             self.assertEqual(result.stdout, "")
         self.assertEqual(run("generate", self.dir / "none", "--ids", 1).returncode, 5)
 
+    def test_a_full_disk_is_an_error(self):
+        for form in ([], ["--json"]):
+            with open("/dev/full", "w") as full:
+                result = subprocess.run([PROGRAM, "generate", self.model, "--ids", "1", "-n", "3",
+                                         *form], stdout=full, stderr=subprocess.PIPE, timeout=LIMIT)
+            self.assertEqual(result.returncode, 6, result.stderr)
+
     def test_ctrl_c_ends_the_answer_and_keeps_what_there_is(self):
         program = subprocess.Popen(
             [PROGRAM, "generate", self.model, "--prompt", "Hello", "-n", "100000", "--ignore-eos",
