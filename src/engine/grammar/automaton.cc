@@ -1,6 +1,7 @@
 #include "engine/grammar/automaton.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "base/rng.h"
@@ -13,10 +14,14 @@ constexpr int32_t kUnknownStep = -2;
 constexpr size_t kMaxRows = 16'000;
 constexpr size_t kMaxStackNodes = 200'000;
 constexpr size_t kMaxMaskBytes = size_t{32} << 20;
+constexpr size_t kMaxPatternSize = 2'000'000;
 
-// Bounds a walk of a grammar made to be slow, in stacks times trie nodes. Beyond it only single
-// bytes are looked at: a mask that is too narrow, but leads nowhere wrong.
-constexpr int64_t kWalkBudget = 8'000'000;
+// Bounds a walk of a grammar made to be slow, in the machine's costs; some 20 ms. Beyond it only
+// single bytes are looked at, and no further ones beyond as much again once there is one that is
+// allowed: a mask that is too narrow, but leads nowhere wrong. A step is charged once in each walk,
+// known from before or not, as masks are functions of the text alone.
+constexpr int64_t kWalkBudget = 200'000;
+constexpr int64_t kRowCost = 4;
 
 void allow(std::vector<uint64_t>& mask, int32_t id) { mask[id / 64] |= uint64_t{1} << (id % 64); }
 bool allows(const std::vector<uint64_t>& mask, int32_t id) {
@@ -48,17 +53,18 @@ Automaton::State Automaton::intern(Stacks stacks) {
     Row& row = rows_.emplace_back();
     row.stacks = place->first;
     row.next.fill(kUnknownStep);
+    row.making_cost = kRowCost;
+    for (StackId stack : row.stacks) {
+      row.step_cost += machine_.step_cost(stack);
+      row.making_cost += machine_.making_cost(stack);
+    }
   }
   return place->second;
 }
 
 Automaton::State Automaton::step(State state, uint8_t byte) {
   State& next = rows_[state].next[byte];
-  if (next == kUnknownStep) {
-    Stacks stacks;
-    for (StackId stack : rows_[state].stacks) machine_.step(stack, byte, stacks);
-    next = intern(std::move(stacks));
-  }
+  if (next == kUnknownStep) next = intern(machine_.step(rows_[state].stacks, byte));
   return next;
 }
 
@@ -124,22 +130,48 @@ const Automaton::Mask& Automaton::mask_of(State state) {
 
 void Automaton::walk(State state, Mask& mask) {
   const std::span<const Vocabulary::Node> nodes = vocabulary_->nodes();
-  int64_t budget = kWalkBudget;
+  ++walks_;
+  int64_t spent = enter(state);
+  bool is_any_allowed = false;
   path_[0] = state;
   for (size_t i = 0; i < nodes.size();) {
     const Vocabulary::Node& node = nodes[i];
+    if (spent > kWalkBudget) {
+      if (node.depth == 0 && is_any_allowed && spent > 2 * kWalkBudget) return;
+      if (node.depth > 0) {
+        i = node.end;
+        continue;
+      }
+    }
     const State from = path_[node.depth];
-    State to = rows_[from].next[node.byte];
-    if (to == kUnknownStep) to = step(from, node.byte);
-    budget -= static_cast<int64_t>(rows_[from].stacks.size());
-    if (to == kDead || (budget < 0 && node.depth > 0)) {
+    spent += charge(from, node.byte);
+    const State to = step(from, node.byte);
+    if (to == kDead) {
       i = node.end;
       continue;
     }
+    spent += enter(to);
     path_[node.depth + 1] = to;
-    if (node.id >= 0) allow(mask, node.id);
+    if (node.id >= 0) {
+      allow(mask, node.id);
+      is_any_allowed = true;
+    }
     ++i;
   }
+}
+
+int64_t Automaton::enter(State state) {
+  Row& row = rows_[state];
+  if (std::exchange(row.walk, walks_) == walks_) return 0;
+  row.stepped.reset();
+  return row.making_cost;
+}
+
+int64_t Automaton::charge(State state, uint8_t byte) {
+  Row& row = rows_[state];
+  if (row.stepped[byte]) return 0;
+  row.stepped.set(byte);
+  return row.step_cost;
 }
 
 void Automaton::allow_doubles(Mask& mask) const {
@@ -150,19 +182,22 @@ void Automaton::allow_doubles(Mask& mask) const {
 
 bool Automaton::full() const {
   std::lock_guard lock(mutex_);
-  return rows_.size() > kMaxRows || pool_.size() > kMaxStackNodes || mask_bytes_ > kMaxMaskBytes;
+  return rows_.size() > kMaxRows || pool_.size() > kMaxStackNodes || mask_bytes_ > kMaxMaskBytes ||
+         machine_.pattern_size() > kMaxPatternSize;
 }
 
 Automaton::State Automaton::adopt(Automaton& other, State state) {
   std::scoped_lock lock(mutex_, other.mutex_);
   Stacks stacks;
-  for (StackId stack : other.rows_[state].stacks) stacks.push_back(adopt_stack(other.pool_, stack));
+  for (StackId stack : other.rows_[state].stacks) stacks.push_back(adopt_stack(other, stack));
   return intern(std::move(stacks));
 }
 
-StackId Automaton::adopt_stack(const StackPool& from, StackId stack) {
+StackId Automaton::adopt_stack(Automaton& other, StackId stack) {
   std::vector<Frame> frames;
-  for (; stack != kFinished; stack = from.below(stack)) frames.push_back(from.top(stack));
+  for (; stack != kFinished; stack = other.pool_.below(stack)) {
+    frames.push_back(machine_.adopt(other.machine_, other.pool_.top(stack)));
+  }
   StackId mine = kFinished;
   for (size_t i = frames.size(); i-- > 0;) mine = pool_.push(mine, frames[i]);
   return mine;

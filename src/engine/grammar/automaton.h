@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -42,6 +43,10 @@ class Automaton {
     Stacks stacks;
     std::array<State, 256> next;
     std::unique_ptr<Mask> mask;
+    int64_t step_cost = 0;
+    int64_t making_cost = 0;
+    uint64_t walk = 0;         // the last one that came here
+    std::bitset<256> stepped;  // in that walk
   };
 
   State intern(Stacks stacks);
@@ -49,8 +54,10 @@ class Automaton {
   State step_symbol(State state, int32_t id);
   const Mask& mask_of(State state);
   void walk(State state, Mask& mask);
+  int64_t enter(State state);
+  int64_t charge(State state, uint8_t byte);
   void allow_doubles(Mask& mask) const;
-  StackId adopt_stack(const StackPool& from, StackId stack);
+  StackId adopt_stack(Automaton& other, StackId stack);
 
   const std::shared_ptr<const Program> program_;
   const std::shared_ptr<const Vocabulary> vocabulary_;
@@ -65,6 +72,7 @@ class Automaton {
   State start_ = kDead;
   size_t mask_bytes_ = 0;
   std::vector<State> path_;  // of a walk, by depth
+  uint64_t walks_ = 0;
 };
 
 }  // namespace fathom::engine

@@ -201,7 +201,21 @@ TEST(GrammarMask, AVocabularyWithoutAnEndIsRefused) {
   EXPECT_THROW(Vocabulary(tokens, {}), Error);
 }
 
-// States are thrown away when there are many, whatever is under way.
+// States are thrown away when there are many, whatever is under way: here in a pattern's middle.
+TEST(GrammarMask, AFreshAutomatonGoesOnWithinAPattern) {
+  const auto vocabulary = byte_vocabulary();
+  const auto grammar = Grammar::json_schema(
+      R"({"type":"array","items":{"type":"string","pattern":"^(a?b|ac*)+d$"},"minItems":2500})",
+      vocabulary);
+  Walker walker(*grammar, *vocabulary);
+  ASSERT_TRUE(walker.take("[\"bd\""));
+  for (int i = 1; i < 2500; ++i) {
+    ASSERT_FALSE(walker.allows(']')) << i;
+    ASSERT_TRUE(walker.take(",\"abaccbd\"")) << i;
+  }
+  EXPECT_TRUE(walker.take("]"));
+}
+
 TEST(GrammarMask, StatesOfALongAnswerDoNotPileUp) {
   const auto vocabulary = byte_vocabulary();
   const auto grammar = Grammar::json_schema(

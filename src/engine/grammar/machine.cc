@@ -2,20 +2,16 @@
 
 #include <algorithm>
 #include <ranges>
+#include <utility>
 
 #include "base/rng.h"
+#include "engine/grammar/machine_phases.h"
 
 namespace fathom::engine {
 namespace {
 
 constexpr int kBlanksPerLevel = 4;
 constexpr uint8_t kMostBlanks = 250;
-
-/// Where an object or array stands. Objects: `position` is the property that comes next (in kOpen,
-/// kComma, kAfter, kKey) or is at hand (in kColon, kValue); all beyond the listed ones are
-/// additional. In kKey `count` bytes of the key are there, and the keys that begin with them are in
-/// by_key from `value` up to `point`. Arrays: `count` elements have begun.
-enum ContainerPhase : uint8_t { kOpen, kComma, kKey, kColon, kValue, kAfter };
 
 // `blanks`: 0 nothing yet, 1 a space, 2 and more a line break and that many beyond.
 bool take_blank(Frame& frame, uint8_t byte, int32_t depth) {
@@ -62,7 +58,9 @@ size_t StackPool::Hash::operator()(const Entry& entry) const {
 }
 
 void Machine::emit(StackId stack, Stacks& out) {
-  if (out.size() < kMaxStacks && std::ranges::find(out, stack) == out.end()) out.push_back(stack);
+  if (out.size() >= kMaxStacks) return;
+  if (emitted_.size() <= static_cast<size_t>(stack)) emitted_.resize(pool_.size());
+  if (std::exchange(emitted_[stack], steps_) != steps_) out.push_back(stack);
 }
 
 bool Machine::fits(NodeId id, int32_t depth) const {
@@ -78,6 +76,13 @@ bool Machine::may_finish(StackId stack) const {
   if (std::holds_alternative<FreeTextNode>(node)) return true;
   return std::holds_alternative<NumberNode>(node) && number_may_end(frame) &&
          may_finish(pool_.below(stack));
+}
+
+Stacks Machine::step(const Stacks& stacks, uint8_t byte) {
+  ++steps_;
+  Stacks out;
+  for (StackId stack : stacks) step(stack, byte, out);
+  return out;
 }
 
 void Machine::step(StackId stack, uint8_t byte, Stacks& out) {
@@ -104,6 +109,7 @@ void Machine::step(StackId stack, uint8_t byte, Stacks& out) {
 
 // The first byte of a value.
 void Machine::begin(NodeId id, StackId below, uint8_t byte, Stacks& out) {
+  if (out.size() >= kMaxStacks || !program_.first_bytes[id][byte]) return;
   if (!fits(id, pool_.depth(below))) return;
   const Node& node = program_.nodes[id];
   if (const auto* either = std::get_if<EitherNode>(&node)) {

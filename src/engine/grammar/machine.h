@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/grammar/pattern_states.h"
 #include "engine/grammar/program.h"
 
 namespace fathom::engine {
@@ -68,8 +69,8 @@ class Machine {
   Machine(const Program& program, StackPool& pool) : program_(program), pool_(pool) {}
 
   StackId start();
-  /// Appends to `out` what `stack` becomes by the byte: nothing, if it cannot take it.
-  void step(StackId stack, uint8_t byte, Stacks& out);
+  /// What the stacks become by the byte: nothing, if none can take it.
+  Stacks step(const Stacks& stacks, uint8_t byte);
   /// Appends each special token that the stack can take, with what it becomes by it.
   void symbols(StackId stack, std::vector<std::pair<int32_t, StackId>>& out);
   /// Nothing more is needed.
@@ -79,12 +80,23 @@ class Machine {
   /// stacks as can be: counters of characters that cannot come to matter are set back.
   StackId representative(StackId stack, int64_t reach);
 
+  /// What a step from the stack may cost, and what it cost to come there: about in stacks made.
+  int64_t step_cost(StackId stack);
+  int64_t making_cost(StackId stack);
+
+  /// A frame of `other`, a machine of the same program, in this one.
+  Frame adopt(Machine& other, Frame frame);
+  /// What the states of patterns take, in numbers.
+  size_t pattern_size() const;
+
  private:
   template <typename T>
   const T& node(const Frame& frame) const {
     return std::get<T>(program_.nodes[frame.node]);
   }
-  static void emit(StackId stack, Stacks& out);
+  void step(StackId stack, uint8_t byte, Stacks& out);
+  void emit(StackId stack, Stacks& out);
+  int64_t beginning_cost(NodeId id) const;
   bool fits(NodeId id, int32_t depth) const;
   void begin(NodeId id, StackId below, uint8_t byte, Stacks& out);
   void symbols_at(NodeId id, StackId below, std::vector<std::pair<int32_t, StackId>>& out);
@@ -101,13 +113,15 @@ class Machine {
   void step_array(const Frame& frame, StackId below, uint8_t byte, Stacks& out);
   bool has_element(const ArrayNode& node, int32_t index, int32_t depth) const;
 
+  PatternStates& states_of(const Frame& frame);
+  bool narrow_point(Frame& frame);
   void step_string(const Frame& frame, StackId below, uint8_t byte, Stacks& out);
   void plain_byte(Frame frame, StackId below, uint8_t byte, Stacks& out);
   void lead_byte(Frame frame, StackId below, uint8_t byte, Stacks& out);
   void later_byte(Frame frame, StackId below, uint8_t byte, Stacks& out);
   void escaped(const Frame& frame, StackId below, uint8_t byte, Stacks& out);
   void hexadecimal(Frame frame, StackId below, uint8_t byte, Stacks& out);
-  void take_point(const Frame& frame, StackId below, uint32_t point, Stacks& out);
+  void take_point(Frame frame, StackId below, uint32_t point, Stacks& out);
   void finish_point(Frame frame, StackId below, Stacks& out);
 
   void step_number(Frame frame, StackId below, uint8_t byte, Stacks& out);
@@ -117,6 +131,9 @@ class Machine {
 
   const Program& program_;
   StackPool& pool_;
+  std::unordered_map<NodeId, PatternStates> patterns_;  // by StringNode
+  std::vector<uint64_t> emitted_;                       // by stack, the last step that led to it
+  uint64_t steps_ = 0;
 };
 
 }  // namespace fathom::engine

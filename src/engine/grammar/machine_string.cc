@@ -6,29 +6,17 @@
 namespace fathom::engine {
 namespace {
 
-/// `count`: code points so far. `position`: where the pattern stands, or the list of excluded
-/// strings; within a character already where it will stand after it. `point`: the bits so far of
-/// the character that `left` more bytes will complete, `blanks` its bytes in all; or of an escape
-/// by \u, `left` digits of which are to come.
+/// `count`: code points so far. `position`: the pattern's state, or where the list of excluded
+/// strings stands. `point`: the bits so far of the character that `left` more bytes will complete,
+/// `blanks` its bytes in all; or of an escape by \u, `left` digits of which are to come.
 enum StringPhase : uint8_t { kChars, kUtf8, kEscape, kHex, kLowBackslash, kLowU, kLowHex };
 
-/// In place of the bits: whatever bytes complete the character, it is welcome. Saves states.
+/// In place of the bits: whatever bytes complete the character, it leads to the same, and the
+/// pattern's state is already what it will be then. Saves states.
 constexpr uint32_t kAnyPoint = 0xFFFFFFFF;
 
 constexpr std::string_view kEscapes = "\"\\/bfnrt";
 constexpr std::string_view kEscaped = "\"\\/\b\f\n\r\t";
-
-// Leaves the bits only where they matter. False when no such character is in the set.
-bool narrow(Frame& frame, const CharClass& set) {
-  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};  // no overlong forms
-  const uint32_t first = frame.point << (6 * frame.left);
-  const uint32_t last = first | ((1u << (6 * frame.left)) - 1);
-  const uint32_t from = std::max(first, kLeast[frame.blanks]);
-  if (from > last) return false;
-  const CharClass::Share share = set.share_of(from, last);
-  if (share == CharClass::Share::kAll && from == first) frame.point = kAnyPoint;
-  return share != CharClass::Share::kNone;
-}
 
 int hex_digit(uint8_t byte) {
   if (byte >= '0' && byte <= '9') return byte - '0';
@@ -37,6 +25,30 @@ int hex_digit(uint8_t byte) {
 }
 
 }  // namespace
+
+PatternStates& Machine::states_of(const Frame& frame) {
+  const Pattern& pattern = *node<StringNode>(frame).pattern;
+  return patterns_.try_emplace(frame.node, pattern).first->second;
+}
+
+// Leaves the bits only where they matter. False when no such character is allowed.
+bool Machine::narrow_point(Frame& frame) {
+  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};  // no overlong forms
+  const uint32_t first = frame.point << (6 * frame.left);
+  const uint32_t last = first | ((1u << (6 * frame.left)) - 1);
+  const uint32_t from = std::max(first, kLeast[frame.blanks]);
+  if (from > last) return false;
+  CharClass::Share share = CharClass::all().share_of(from, last);
+  int32_t after = frame.position;
+  if (node<StringNode>(frame).pattern != nullptr) {
+    after = states_of(frame).after_any(frame.position, from, last, share);
+  }
+  if (share == CharClass::Share::kAll && from == first) {
+    frame.point = kAnyPoint;
+    frame.position = after;
+  }
+  return share != CharClass::Share::kNone;
+}
 
 void Machine::step_string(const Frame& frame, StackId below, uint8_t byte, Stacks& out) {
   switch (frame.phase) {
@@ -54,7 +66,7 @@ void Machine::step_string(const Frame& frame, StackId below, uint8_t byte, Stack
 void Machine::plain_byte(Frame frame, StackId below, uint8_t byte, Stacks& out) {
   const auto& string = node<StringNode>(frame);
   if (byte == '"') {
-    const bool matched = string.pattern == nullptr || string.pattern->accepting[frame.position];
+    const bool matched = string.pattern == nullptr || states_of(frame).accepting(frame.position);
     const bool listed = string.excluded != nullptr && string.excluded->is_listed(frame.position);
     if (frame.count >= string.min && matched && !listed) emit(below, out);
     return;
@@ -62,16 +74,12 @@ void Machine::plain_byte(Frame frame, StackId below, uint8_t byte, Stacks& out) 
   if (byte < 0x20 || (string.max >= 0 && frame.count >= string.max)) return;
   if (byte == '\\') {
     if (string.excluded != nullptr) return;
-    const auto speaks = [&](int32_t q) {
-      return std::ranges::any_of(kEscaped, [&](char c) {
-        return c != '/' && string.pattern->classes[q].contains(static_cast<uint32_t>(c));
-      });
+    const auto takes = [&](char c) {
+      return c != '/' && states_of(frame).takes(frame.position, static_cast<uint32_t>(c));
     };
+    if (string.pattern != nullptr && std::ranges::none_of(kEscaped, takes)) return;
     frame.phase = kEscape;
-    if (string.pattern == nullptr ||
-        std::ranges::any_of(string.pattern->followers[frame.position], speaks)) {
-      emit(pool_.push(below, frame), out);
-    }
+    emit(pool_.push(below, frame), out);
     return;
   }
   if (string.excluded != nullptr) frame.position = string.excluded->next(frame.position, byte);
@@ -79,15 +87,12 @@ void Machine::plain_byte(Frame frame, StackId below, uint8_t byte, Stacks& out) 
   lead_byte(frame, below, byte, out);
 }
 
-void Machine::take_point(const Frame& frame, StackId below, uint32_t point, Stacks& out) {
-  const auto& string = node<StringNode>(frame);
-  if (string.pattern == nullptr) return finish_point(frame, below, out);
-  for (int32_t q : string.pattern->followers[frame.position]) {
-    if (!string.pattern->classes[q].contains(point)) continue;
-    Frame next = frame;
-    next.position = q;
-    finish_point(next, below, out);
+void Machine::take_point(Frame frame, StackId below, uint32_t point, Stacks& out) {
+  if (node<StringNode>(frame).pattern != nullptr) {
+    frame.position = states_of(frame).after(frame.position, point);
+    if (frame.position == PatternStates::kDead) return;
   }
+  finish_point(frame, below, out);
 }
 
 void Machine::finish_point(Frame frame, StackId below, Stacks& out) {
@@ -101,20 +106,11 @@ void Machine::finish_point(Frame frame, StackId below, Stacks& out) {
 
 void Machine::lead_byte(Frame frame, StackId below, uint8_t byte, Stacks& out) {
   if (byte < 0xC2 || byte > 0xF4) return;
-  const auto& string = node<StringNode>(frame);
   frame.left = byte >= 0xF0 ? 3 : byte >= 0xE0 ? 2 : 1;
   frame.blanks = frame.left + 1;
   frame.phase = kUtf8;
   frame.point = byte & (0x3Fu >> frame.left);
-  const auto add = [&](Frame next, const CharClass& set) {
-    if (narrow(next, set)) emit(pool_.push(below, next), out);
-  };
-  if (string.pattern == nullptr) return add(frame, CharClass::all());
-  const auto& followers = string.pattern->followers[frame.position];
-  for (int32_t q : followers) {
-    frame.position = q;
-    add(frame, string.pattern->classes[q]);
-  }
+  if (narrow_point(frame)) emit(pool_.push(below, frame), out);
 }
 
 void Machine::later_byte(Frame frame, StackId below, uint8_t byte, Stacks& out) {
@@ -124,9 +120,7 @@ void Machine::later_byte(Frame frame, StackId below, uint8_t byte, Stacks& out) 
   --frame.left;
   if (frame.point != kAnyPoint) {
     frame.point = frame.point << 6 | (byte & 0x3F);
-    const bool by_pattern = string.pattern != nullptr;
-    const CharClass& set = by_pattern ? string.pattern->classes[frame.position] : CharClass::all();
-    if (!narrow(frame, set)) return;
+    if (!narrow_point(frame)) return;
   }
   if (frame.left == 0) return finish_point(frame, below, out);
   emit(pool_.push(below, frame), out);
@@ -170,6 +164,19 @@ void Machine::hexadecimal(Frame frame, StackId below, uint8_t byte, Stacks& out)
   frame.phase = kLowBackslash;
   frame.point = 0;
   emit(pool_.push(below, frame), out);
+}
+
+Frame Machine::adopt(Machine& other, Frame frame) {
+  const auto* string = std::get_if<StringNode>(&program_.nodes[frame.node]);
+  if (string == nullptr || string->pattern == nullptr) return frame;
+  frame.position = states_of(frame).state_of(other.states_of(frame).positions(frame.position));
+  return frame;
+}
+
+size_t Machine::pattern_size() const {
+  size_t all = 0;
+  for (const auto& [node, states] : patterns_) all += states.size();
+  return all;
 }
 
 StackId Machine::representative(StackId stack, int64_t reach) {

@@ -10,7 +10,7 @@ namespace fathom::engine {
 namespace {
 
 constexpr int kMaxPositions = 4000;
-constexpr int64_t kMaxWork = 1'000'000;
+constexpr int64_t kMaxWork = 250'000;
 constexpr int kMaxNesting = 100;
 constexpr int kNoMax = -1;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "base/error.h"
 
@@ -9,6 +10,7 @@ namespace fathom::engine {
 namespace {
 
 constexpr int32_t kEndless = 1 << 20;  // height of what has no finite value
+constexpr size_t kMaxChoices = 512;
 
 template <typename... Visitors>
 struct Overloaded : Visitors... {
@@ -90,7 +92,8 @@ void Program::finish(const std::string& where) {
     fail(ErrorKind::kUnsupported, "{}: no value of at most {} levels satisfies it", where,
          kMaxDepth);
   }
-  refuse_empty_cycles(where);
+  flatten(where);
+  find_first_bytes();
   for (Node& node : nodes) {
     if (auto* object = std::get_if<ObjectNode>(&node)) index_properties(*object);
     if (auto* listed = std::get_if<ListedNode>(&node)) {
@@ -146,18 +149,70 @@ void Program::find_heights() {
   }
 }
 
-// An Either that can be itself without a byte in between would never begin.
-void Program::refuse_empty_cycles(const std::string& where) const {
+void Program::find_first_bytes() {
+  using Bytes = std::bitset<256>;
+  const auto of_text = [](const std::string& text) {
+    return Bytes().set(static_cast<uint8_t>(text[0]));
+  };
+  const auto first =
+      Overloaded{[&](const SequenceNode& node) {
+                   if (node.parts.empty() || node.parts[0].node != kNoNode) return Bytes().set();
+                   return node.parts[0].text.empty() ? Bytes() : of_text(node.parts[0].text);
+                 },
+                 [&](const ListedNode& node) {
+                   Bytes bytes;
+                   for (const std::string& text : node.texts) bytes |= of_text(text);
+                   return bytes;
+                 },
+                 [&](const ObjectNode&) { return of_text("{"); },
+                 [&](const ArrayNode&) { return of_text("["); },
+                 [&](const StringNode&) { return of_text("\""); },
+                 [&](const NumberNode&) {
+                   Bytes bytes = of_text("-");
+                   for (char digit = '0'; digit <= '9'; ++digit)
+                     bytes.set(static_cast<uint8_t>(digit));
+                   return bytes;
+                 },
+                 [](const auto&) { return Bytes(); }};
+  first_bytes.clear();
+  for (const Node& node : nodes) first_bytes.push_back(std::visit(first, node));
+  for (size_t id = 0; id < nodes.size(); ++id) {
+    const auto* either = std::get_if<EitherNode>(&nodes[id]);
+    if (either == nullptr) continue;
+    for (NodeId choice : either->choices) first_bytes[id] |= first_bytes[choice];
+  }
+}
+
+// An Either that can be itself without a byte in between would never begin. The alternatives of
+// alternatives become its own, so that a chain of them costs no more than its end.
+void Program::flatten(const std::string& where) {
   enum class Mark { kNew, kOpen, kDone };
   std::vector<Mark> marks(nodes.size(), Mark::kNew);
+  std::vector<NodeId> taken_by(nodes.size(), kNoNode);
   const auto visit = [&](const auto& self, NodeId id) -> void {
     if (marks[id] == Mark::kDone) return;
     if (marks[id] == Mark::kOpen) {
       fail(ErrorKind::kUnsupported, "{}: $ref: a schema is itself an alternative of itself", where);
     }
     marks[id] = Mark::kOpen;
-    if (const auto* either = std::get_if<EitherNode>(&nodes[id])) {
-      for (NodeId choice : either->choices) self(self, choice);
+    if (auto* either = std::get_if<EitherNode>(&nodes[id])) {
+      std::vector<NodeId> all;
+      const auto take = [&](NodeId choice) {
+        if (std::exchange(taken_by[choice], id) != id) all.push_back(choice);
+      };
+      for (NodeId choice : either->choices) {
+        self(self, choice);
+        if (const auto* inner = std::get_if<EitherNode>(&nodes[choice])) {
+          std::ranges::for_each(inner->choices, take);
+        } else {
+          take(choice);
+        }
+      }
+      if (all.size() > kMaxChoices) {
+        fail(ErrorKind::kUnsupported, "{}: more than {} alternatives at one place", where,
+             kMaxChoices);
+      }
+      either->choices = std::move(all);
     } else if (const auto* sequence = std::get_if<SequenceNode>(&nodes[id])) {
       if (!sequence->parts.empty() && sequence->parts[0].node != kNoNode) {
         self(self, sequence->parts[0].node);

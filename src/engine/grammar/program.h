@@ -1,6 +1,7 @@
 // A grammar in the form that the machine runs: nodes that refer to each other by number.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -101,7 +102,10 @@ using Node = std::variant<SequenceNode, ListedNode, EitherNode, FreeTextNode, Ob
 struct Program {
   std::vector<Node> nodes;
   NodeId root = kNoNode;
-  std::vector<int32_t> heights;  // by node: levels that its smallest value has
+  // By node, by finish(): the levels that its smallest value has, and the bytes that a value may
+  // begin with, others being none.
+  std::vector<int32_t> heights;
+  std::vector<std::bitset<256>> first_bytes;
 
   NodeId add(Node node) {
     nodes.push_back(std::move(node));
@@ -114,13 +118,14 @@ struct Program {
   NodeId any_object();
 
   /// Derives heights and the rest once all nodes are there. Throws Error(kUnsupported) when the
-  /// root has no finite value within kMaxDepth levels, or when a node is itself before anything
-  /// else; `where` begins the message.
+  /// root has no finite value within kMaxDepth levels, when a node is itself before anything else,
+  /// or has more alternatives than the machine can follow; `where` begins the message.
   void finish(const std::string& where);
 
  private:
   void find_heights();
-  void refuse_empty_cycles(const std::string& where) const;
+  void find_first_bytes();
+  void flatten(const std::string& where);
 
   NodeId any_value_ = kNoNode;
   NodeId any_object_ = kNoNode;

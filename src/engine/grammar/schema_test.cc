@@ -2,10 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 
 #include "base/error.h"
+#include "base/rng.h"
 #include "engine/local_engine.h"
 #include "engine/testing/grammar_text.h"
 #include "engine/testing/requests.h"
@@ -124,6 +127,11 @@ TEST(SchemaGrammar, RefusesByName) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
   }
+  std::string objects = "{}";
+  for (int i = 0; i < 600; ++i) objects += R"(,{"type":"object","required":["x"]})";
+  EXPECT_NE(refusal(R"({"anyOf":[)" + objects + "]}", ErrorKind::kUnsupported)
+                .find("more than 512 alternatives"),
+            std::string::npos);
   const char* bad[] = {"",
                        "{",
                        "[]",
@@ -186,6 +194,74 @@ TEST(SchemaGrammar, ListsOfAnyLength) {
                            R"({"city513":513})", R"({"city700":700,"city1999":1})"}) {
     EXPECT_FALSE(accepts(*object, *vocabulary, text)) << text;
   }
+}
+
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+// Words of up to `longest` letters beside the bytes.
+std::shared_ptr<const Vocabulary> words(int count, uint64_t longest) {
+  Rng rng(7);
+  std::vector<std::string> more;
+  for (int i = 0; i < count; ++i) {
+    std::string word;
+    for (uint64_t n = 2 + rng.below(longest - 1); n > 0; --n) {
+      word += static_cast<char>('a' + rng.below(26));
+    }
+    more.push_back(word);
+  }
+  return byte_vocabulary(more);
+}
+
+// Short schemas that ask for much: five hundred places in a pattern at once, and alternatives of
+// alternatives five hundred deep.
+TEST(SchemaGrammar, MasksOfAmbiguousSchemasCostLittle) {
+  const double start = cpu_seconds();
+  const auto vocabulary = words(1000, 16);
+  const auto pattern =
+      Grammar::json_schema(R"({"type":"string","pattern":"^([a-z]?){500}$"})", vocabulary);
+  Walker walker(*pattern, *vocabulary);
+  ASSERT_TRUE(walker.take("\""));
+  for (int32_t id = 256; id < vocabulary->size(); ++id) ASSERT_TRUE(walker.allows(id)) << id;
+  ASSERT_TRUE(walker.take(std::string(499, 'x')));
+  EXPECT_TRUE(walker.allows('x') && walker.allows('"') && !walker.allows(256));
+  ASSERT_TRUE(walker.take("x\""));
+  EXPECT_TRUE(walker.may_end());
+
+  std::string chain = R"({"$defs":{"A0":{"type":"null"})", list = R"({"$ref":"#/$defs/A0"})";
+  for (int i = 1; i < 500; ++i) {
+    const std::string name = "A" + std::to_string(i);
+    chain += ",\"" + name + R"(":{"anyOf":[{"$ref":"#/$defs/A)" + std::to_string(i - 1) + "\"}]}";
+    list += R"(,{"$ref":"#/$defs/)" + name + "\"}";
+  }
+  const auto chained = Grammar::json_schema(chain + R"(},"anyOf":[)" + list + "]}", vocabulary);
+  EXPECT_TRUE(accepts(*chained, *vocabulary, "null"));
+  EXPECT_FALSE(accepts(*chained, *vocabulary, "1"));
+  EXPECT_LT(cpu_seconds() - start, 5);
+}
+
+// Each string of a to m and n to z is a state of this pattern. Where they are too many the mask
+// leaves tokens out; it is then the same whatever was asked before, and not empty.
+TEST(SchemaGrammar, AMaskThatCostsTooMuchIsNarrower) {
+  const char* schema = R"({"type":"string","pattern":"^[a-z]*[a-m][a-z]{1000}$"})";
+  const auto vocabulary = words(8000, 10);
+  std::string text = "\"";
+  for (int i = 0; i < 60; ++i) text += "amnzaznm";
+  const auto mask_after_text = [&](size_t masks_before) {
+    const auto constraint = Grammar::json_schema(schema, vocabulary)->new_constraint();
+    std::vector<uint64_t> mask(static_cast<size_t>(vocabulary->size() + 63) / 64);
+    for (size_t i = 0; i < text.size(); ++i) {
+      if (i >= text.size() - masks_before) constraint->fill_mask(mask);
+      constraint->advance(text[i]);
+    }
+    constraint->fill_mask(mask);
+    return mask;
+  };
+  const auto mask = mask_after_text(0);
+  EXPECT_EQ(mask, mask_after_text(5));
+  int allowed = 0;
+  for (uint64_t word : mask) allowed += std::popcount(word);
+  EXPECT_GE(allowed, 26);
+  EXPECT_LT(allowed, 6000);
 }
 
 // What a schema of a megabyte costs to compile is bounded, whatever it says.
