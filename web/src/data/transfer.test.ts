@@ -88,6 +88,55 @@ describe('JSON', () => {
     const unknown = { conversations: [{ messages: [{ role: 'boss' }] }] };
     expect(() => parseImport(file(unknown), 'x')).toThrow('messages[0].role is "boss"');
     const bare = { conversations: [{ messages: [{ role: 'user' }] }] };
-    expect(() => parseImport(file(bare), 'x')).toThrow('messages[0] lacks its id or content');
+    expect(() => parseImport(file(bare), 'x')).toThrow('messages[0].id is missing');
+  });
+
+  const imported = (more: object, ...messages: object[]) =>
+    parseImport(file({ conversations: [{ ...conversation, ...more, messages }] }), 'x')[0]!;
+
+  it('takes every field that an export has', () => {
+    const run = {
+      promptTokens: 7,
+      hitTokens: 0,
+      missTokens: 7,
+      completionTokens: 2,
+      firstTokenMs: 1.5,
+      decodeMs: 3,
+    };
+    const error = { kind: 'cut' as const, message: 'cut', status: 0 };
+    const full = message('assistant', 'a', { json: true, error, runs: [run], toolCalls: kCalls });
+    const { messages } = imported({}, ...kPath, full);
+    expect(messages).toEqual([...kPath, full].map((m) => ({ ...m, conversationId: '' })));
+  });
+
+  it('has a date that can be shown for every conversation', () => {
+    const before = Date.now();
+    for (const updatedAt of [-1e18, 'yesterday', null]) {
+      const read = imported({ updatedAt, choices: 7 }).conversation;
+      expect(read.updatedAt).toBeGreaterThanOrEqual(before);
+      expect(read.choices).toEqual({});
+    }
+    expect(imported({ updatedAt: -5 }).conversation.updatedAt).toBe(-5);
+  });
+
+  it('refuses fields of a wrong type, and says which', () => {
+    const params = { ...freshParams(), tools: 5 };
+    expect(() => imported({ params })).toThrow('conversations[0].params.tools is 5');
+    for (const [name, value] of Object.entries({
+      toolCalls: [{}],
+      files: [{ name: 'a' }],
+      runs: [null],
+      state: 'running',
+      error: 'cut',
+      createdAt: -1e18,
+      content: undefined,
+    })) {
+      const wrong = { ...message('assistant', 'a'), [name]: value };
+      const place = `conversations[0].messages[0].${name} is `;
+      expect(() => imported({}, wrong), name).toThrow(place);
+    }
+    expect(() => parseImport('<!-- fathom:assistant [{}] -->\nHi\n', 'x.md')).toThrow(
+      'messages[0].toolCalls is [{}]',
+    );
   });
 });

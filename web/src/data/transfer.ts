@@ -1,6 +1,8 @@
 // Conversations to files and back.
+import type { ToolCall } from '../api/types';
+import * as is from './checks';
 import { db, loadMessages } from './db';
-import { freshParams, type Conversation, type Message } from './types';
+import { freshParams, type Conversation, type Message, type Params, type RunStats } from './types';
 
 const kFormat = 'fathom-conversations';
 
@@ -58,40 +60,96 @@ export async function storeImported(all: Imported[]): Promise<void> {
 function fromJson(text: string): Imported[] {
   const parsed = JSON.parse(text) as Partial<Exported>;
   if (parsed.format !== kFormat) throw new Error(`format is not "${kFormat}"`);
-  return (parsed.conversations ?? []).map((entry, index) => {
-    const { messages, ...conversation } = entry;
-    if (!Array.isArray(messages)) throw new Error(`conversations[${index}].messages is missing`);
+  const { conversations = [] } = parsed;
+  if (!Array.isArray(conversations)) throw new Error('conversations is not a list');
+  return conversations.map((entry: unknown, index) => {
+    const where = `conversations[${index}]`;
+    const messages = (entry as Partial<Imported> | null)?.messages;
+    if (!Array.isArray(messages)) throw new Error(`${where}.messages is missing`);
     return {
-      conversation: checkedConversation(conversation),
-      messages: messages.map(checkedMessage),
+      conversation: checkedConversation(entry as object, where),
+      messages: messages.map((m, at) => checkedMessage(m, `${where}.messages[${at}]`)),
     };
   });
 }
 
-function checkedConversation(from: Conversation): Conversation {
+const kParams: Record<keyof Params, is.Check> = {
+  system: is.text,
+  temperature: is.optional(is.number),
+  top_p: is.optional(is.number),
+  max_tokens: is.optional(is.number),
+  frequency_penalty: is.optional(is.number),
+  presence_penalty: is.optional(is.number),
+  stop: is.listOf(is.text),
+  json: is.flag,
+  tools: is.text,
+  toolChoice: is.oneOf('auto', 'none', 'required'),
+};
+
+/** What is missing gets its usual value; so do dates and choices that are wrong: little is lost. */
+function checkedConversation(from: Partial<Conversation>, where: string): Conversation {
   const now = Date.now();
+  const params = { ...freshParams(), ...from.params };
   return {
     id: '',
     title: String(from.title ?? ''),
-    createdAt: Number(from.createdAt) || now,
-    updatedAt: Number(from.updatedAt) || now,
-    params: { ...freshParams(), ...from.params },
-    choices: { ...from.choices },
+    createdAt: is.date(from.createdAt) ? from.createdAt! : now,
+    updatedAt: is.date(from.updatedAt) ? from.updatedAt! : now,
+    params: is.checkedFields<Params>(params, kParams, `${where}.params`),
+    choices: is.mapOf(is.text)(from.choices) ? { ...from.choices } : {},
   };
 }
 
-function checkedMessage(from: Message, index: number): Message {
-  if (!['user', 'assistant', 'tool'].includes(from.role)) {
-    throw new Error(`messages[${index}].role is "${from.role}"`);
-  }
-  if (typeof from.content !== 'string' || typeof from.id !== 'string') {
-    throw new Error(`messages[${index}] lacks its id or content`);
-  }
-  return {
-    ...from,
-    parentId: from.parentId ?? null,
-    state: from.state === 'streaming' ? 'stopped' : from.state,
+const kToolCalls = is.listOf(
+  is.shape({
+    id: is.text,
+    type: is.oneOf('function'),
+    function: is.shape({ name: is.text, arguments: is.text }),
+  }),
+);
+
+const kRun: Record<keyof RunStats, is.Check> = {
+  promptTokens: is.number,
+  hitTokens: is.number,
+  missTokens: is.number,
+  completionTokens: is.number,
+  firstTokenMs: is.number,
+  decodeMs: is.number,
+  acceptedDrafts: is.optional(is.number),
+  rejectedDrafts: is.optional(is.number),
+};
+
+const kMessage: Record<Exclude<keyof Message, 'conversationId'>, is.Check> = {
+  role: is.oneOf('user', 'assistant', 'tool'),
+  id: is.text,
+  parentId: (value) => value === null || is.text(value),
+  content: is.text,
+  createdAt: is.date,
+  state: is.oneOf('streaming', 'done', 'stopped', 'length', 'filtered', 'resource', 'error'),
+  files: is.optional(
+    is.listOf(is.shape({ name: is.text, text: is.text, tokens: is.optional(is.number) })),
+  ),
+  toolCalls: is.optional(kToolCalls),
+  toolCallId: is.optional(is.text),
+  json: is.optional(is.flag),
+  error: is.optional(
+    is.shape({
+      kind: is.oneOf('key', 'balance', 'request', 'busy', 'server', 'network', 'cut'),
+      message: is.text,
+      status: is.number,
+    }),
+  ),
+  runs: is.optional(is.listOf(is.shape(kRun))),
+};
+
+function checkedMessage(from: unknown, where: string): Message {
+  const message = {
+    conversationId: '',
+    ...is.checkedFields<Omit<Message, 'conversationId'>>(from, kMessage, where),
   };
+  // Whatever wrote it does not go on here.
+  if (message.state === 'streaming') message.state = 'stopped';
+  return message;
 }
 
 // Markdown: the branch on show, for people to read. Each message starts with a comment line that
@@ -121,9 +179,7 @@ export function toMarkdown(conversation: Conversation, path: Message[]): string 
 
 function fromMarkdown(text: string, fileName: string): Imported {
   const now = Date.now();
-  const conversation = checkedConversation({
-    title: fileName.replace(/\.\w+$/, ''),
-  } as Conversation);
+  const conversation = checkedConversation({ title: fileName.replace(/\.\w+$/, '') }, fileName);
   const messages: Message[] = [];
   for (const { kind, extra, body } of sectionsOf(text)) {
     if (kind === 'title') conversation.title = body.replace(/^# /, '');
@@ -142,9 +198,8 @@ function fromMarkdown(text: string, fileName: string): Imported {
         state: 'done',
       };
       if (kind === 'tool') message.toolCallId = extra;
-      if (kind === 'assistant' && extra)
-        message.toolCalls = JSON.parse(extra) as Message['toolCalls'];
-      messages.push(message);
+      if (kind === 'assistant' && extra) message.toolCalls = JSON.parse(extra) as ToolCall[];
+      messages.push(checkedMessage(message, `messages[${messages.length}]`));
     }
   }
   if (messages.length === 0) throw new Error('no line like <!-- fathom:user -->');
