@@ -1,11 +1,12 @@
 // The page's state and the actions that more than one part of it offers.
 import { liveQuery } from 'dexie';
 import { toMarkdown, download, exportJson, parseImport, storeImported } from './data/transfer';
+import { attempt, tellStorageFailed } from './data/attempt';
 import { db, loadMessages, markDeleted, purgeDeleted, undoDelete } from './data/db';
 import { prefs, savePrefs } from './data/prefs.svelte';
 import type { Conversation } from './data/types';
 import { t } from './i18n/index.svelte';
-import { runs, Session } from './chat/session.svelte';
+import { answering, runs, Session } from './chat/session.svelte';
 import { shownPath } from './chat/tree';
 import { toast } from './ui/toasts.svelte';
 
@@ -40,16 +41,20 @@ export const app: App = $state({
 
 export async function startApp(): Promise<void> {
   // Another tab may still offer to undo what it deleted a moment ago.
-  await purgeDeleted(kUndoMs);
-  setTimeout(() => void purgeDeleted(kUndoMs), kUndoMs);
+  await purge();
+  setTimeout(purge, kUndoMs);
   liveQuery(() => db.conversations.orderBy('updatedAt').reverse().toArray()).subscribe({
     next: (all) => {
       app.list = all.filter((c) => !c.deletedAt);
     },
+    error: tellStorageFailed,
   });
   addEventListener('hashchange', () => void followHash());
   await followHash();
 }
+
+/** Removes for good what can no longer be undone. */
+const purge = () => attempt(() => purgeDeleted(kUndoMs));
 
 function idInAddress(): string {
   return location.hash.startsWith('#c/') ? location.hash.slice(3) : '';
@@ -62,7 +67,7 @@ async function followHash(): Promise<void> {
   app.opening = '';
   if (app.view === 'speed' || id === app.session.id) return;
   app.opening = id;
-  const opened = id ? await Session.open(id) : undefined;
+  const opened = id ? await attempt(() => Session.open(id)) : undefined;
   if (app.opening !== id) return; // Something else was asked for meanwhile.
   app.opening = '';
   if (opened) app.session = opened;
@@ -91,15 +96,17 @@ export async function openConversation(id: string): Promise<void> {
 }
 
 export async function rename(id: string, title: string): Promise<void> {
-  if (app.session.id === id) app.session.conversation.title = title;
-  await db.conversations.update(id, { title });
+  for (const session of [app.session, answering.get(id)]) {
+    if (session?.id === id) session.conversation.title = title;
+  }
+  await attempt(() => db.conversations.update(id, { title }));
 }
 
 /** Deletes conversations; for a while that can be undone. */
 export async function deleteConversations(all: Conversation[]): Promise<void> {
   const ids = all.map((c) => c.id);
   for (const id of ids) runs[id]?.stop();
-  await markDeleted(ids);
+  if ((await attempt(() => markDeleted(ids))) === undefined) return;
   const open = ids.find((id) => id === app.session.id);
   if (open) newChat();
   const notice =
@@ -107,11 +114,12 @@ export async function deleteConversations(all: Conversation[]): Promise<void> {
       ? t('deleted', { title: all[0]!.title || t('untitled') })
       : t('deletedAll', { n: all.length });
   toast(notice, { action: { label: t('undo'), run: () => void undoDeletion(ids, open) } });
-  setTimeout(() => void purgeDeleted(kUndoMs), kUndoMs);
+  setTimeout(purge, kUndoMs);
 }
 
 async function undoDeletion(ids: string[], open: string | undefined): Promise<void> {
-  const restored = await undoDelete(ids);
+  const restored = await attempt(() => undoDelete(ids));
+  if (restored === undefined) return;
   if (restored < ids.length) toast(t('undoTooLate'), { bad: true });
   if (open && restored > 0) await openConversation(open);
 }

@@ -2,6 +2,7 @@
 import { streamChat } from '../api/client';
 import { ApiError } from '../api/errors';
 import type { ChatRequest, Chunk, ToolCall, ToolCallDelta, Usage } from '../api/types';
+import { attempt } from '../data/attempt';
 import { db } from '../data/db';
 import type { Message } from '../data/types';
 import { runStats, type Timing } from './stats';
@@ -34,8 +35,11 @@ export class Run {
     this.abort.abort();
   }
 
-  /** Runs to the end, whatever it is, and leaves the result in the message and the database. */
-  async follow(request: ChatRequest): Promise<void> {
+  /**
+   * Runs to the end, whatever it is, and leaves the result in the message and the database; returns
+   * whether that took it.
+   */
+  async follow(request: ChatRequest): Promise<boolean> {
     const { message } = this;
     try {
       for await (const event of streamChat(request, this.abort.signal)) {
@@ -54,7 +58,7 @@ export class Run {
     cancelAnimationFrame(this.frame);
     this.text = this.received;
     this.phase = 'over';
-    await this.save();
+    return this.save();
   }
 
   private fail(error: Error): void {
@@ -101,9 +105,10 @@ export class Run {
     if (this.toolCalls.length > 0) this.message.toolCalls = this.toolCalls;
   }
 
-  private async save(): Promise<void> {
+  private async save(): Promise<boolean> {
     // An update, not a put: a conversation that was deleted meanwhile must not come back.
-    await db.messages.update(this.message.id, { ...this.message });
+    const saved = await attempt(() => db.messages.update(this.message.id, { ...this.message }));
+    return saved !== undefined;
   }
 }
 

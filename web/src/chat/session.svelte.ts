@@ -1,6 +1,15 @@
 // The conversation that is open: its messages, the branch on show, and what can be done with it.
 import { SvelteMap } from 'svelte/reactivity';
-import { db, loadMessages, settleInterrupted } from '../data/db';
+import { attempt } from '../data/attempt';
+import {
+  db,
+  extendConversation,
+  loadMessages,
+  settled,
+  storeConversation,
+  whileWriting,
+  written,
+} from '../data/db';
 import { refreshBalance, server } from '../data/server.svelte';
 import type { AttachedFile, Conversation, Message, Params } from '../data/types';
 import { buildRequest } from './request';
@@ -10,13 +19,17 @@ import { shownPath, versionsOf } from './tree';
 /** Answers being written, by conversation: they go on while another conversation is open. */
 export const runs: Record<string, Run> = $state({});
 /** The sessions that ask or answer, by conversation: from the request's first step to the last. */
-const answering = new SvelteMap<string, Session>();
+export const answering = new SvelteMap<string, Session>();
 
 export class Session {
   conversation: Conversation = $state()!;
   private messages = $state.raw<Message[]>([]);
   readonly path = $derived(shownPath(this.messages, this.conversation.choices));
-  /** Whether the conversation is in the database: a new one is stored with its first message. */
+  /** Whether something is asked or answered, here or in another tab, so that nothing else can be. */
+  readonly busy = $derived(
+    answering.has(this.id) || this.messages.some((m) => m.state === 'streaming'),
+  );
+  /** Whether all of it is in the database; if not, the next save stores all. */
   private stored: boolean;
 
   constructor(conversation: Conversation, messages: Message[] | undefined) {
@@ -38,7 +51,12 @@ export class Session {
     if (live) return live;
     const conversation = await db.conversations.get(id);
     if (!conversation || conversation.deletedAt) return undefined;
-    return new Session(conversation, await settleInterrupted(await loadMessages(id)));
+    const messages = await Promise.all((await loadMessages(id)).map(settled));
+    const session = new Session(conversation, messages);
+    for (const message of messages) {
+      if (message.state === 'streaming') void attempt(() => session.awaitOtherTab(message));
+    }
+    return session;
   }
 
   get id(): string {
@@ -49,9 +67,8 @@ export class Session {
     return runs[this.id];
   }
 
-  /** Whether something is being asked or answered, so that nothing else can be. */
-  get busy(): boolean {
-    return answering.has(this.id);
+  isWrittenElsewhere(message: Message): boolean {
+    return message.state === 'streaming' && !answering.has(this.id);
   }
 
   get empty(): boolean {
@@ -72,10 +89,11 @@ export class Session {
   }
 
   private async askAfter(parentId: string | null, content: string, files: AttachedFile[]) {
-    if (!this.conversation.title) this.conversation.title = titleOf(content, files);
+    const titled = this.conversation.title ? {} : { title: titleOf(content, files) };
+    Object.assign(this.conversation, titled);
     const question = this.newMessage('user', parentId, content);
     if (files.length > 0) question.files = files.map((file) => ({ ...file }));
-    await this.add([question]);
+    await this.add([question], titled);
     await this.answer(question.id);
   }
 
@@ -88,7 +106,7 @@ export class Session {
   async retry(message: Message): Promise<void> {
     if (message.content || message.toolCalls) return this.regenerate(message);
     await this.alone(async () => {
-      await db.messages.delete(message.id);
+      await attempt(() => db.messages.delete(message.id));
       this.messages = this.messages.filter((m) => m !== message);
       await this.answer(message.parentId!);
     });
@@ -99,7 +117,8 @@ export class Session {
     await this.alone(async () => {
       const open: Message = { ...message, state: 'streaming', error: undefined };
       this.replace(message, open);
-      await this.follow(open, true);
+      void attempt(() => db.messages.update(open.id, { state: open.state }));
+      await whileWriting(open.id, () => this.follow(open, true));
     });
   }
 
@@ -127,15 +146,32 @@ export class Session {
     const next = versions[versions.indexOf(message) + step];
     if (!next) return;
     this.conversation.choices[message.parentId ?? ''] = next.id;
-    await this.saveConversation();
+    await this.save({ choices: $state.snapshot(this.conversation.choices) });
   }
 
   stop(): void {
     this.run?.stop();
   }
 
-  async saveConversation(): Promise<void> {
-    if (this.stored) await db.conversations.put($state.snapshot(this.conversation));
+  async saveParams(): Promise<void> {
+    await this.save({ params: $state.snapshot(this.conversation.params) });
+  }
+
+  /** Stores what changed, not all: another tab may have changed the rest, or removed the whole. */
+  private async save(changed: Partial<Conversation>, added: Message[] = []): Promise<void> {
+    if (this.empty && !this.stored) return; // A new one is stored with its first message.
+    const saved = await attempt(async () => {
+      if (this.stored && (await extendConversation(this.id, changed, added))) return true;
+      await storeConversation($state.snapshot(this.conversation), this.messages);
+      return (this.stored = true);
+    });
+    if (!saved) this.stored = false;
+  }
+
+  /** Shows what becomes of an answer that another tab is writing. */
+  private async awaitOtherTab(message: Message): Promise<void> {
+    await written(message.id);
+    this.replace(message, await settled(message));
   }
 
   /** Does `act` unless another is under way: each answer is paid for, and one at a time is shown. */
@@ -153,8 +189,10 @@ export class Session {
     const message = this.newMessage('assistant', parentId, '');
     message.state = 'streaming';
     if (this.conversation.params.json) message.json = true;
-    await this.add([message]);
-    await this.follow(message, false);
+    await whileWriting(message.id, async () => {
+      await this.add([message]);
+      await this.follow(message, false);
+    });
   }
 
   private async follow(message: Message, continues: boolean): Promise<void> {
@@ -165,7 +203,7 @@ export class Session {
     const run = new Run(message);
     runs[this.id] = run;
     try {
-      await run.follow(request);
+      if (!(await run.follow(request))) this.stored = false;
     } finally {
       delete runs[this.id];
     }
@@ -187,13 +225,13 @@ export class Session {
   }
 
   /** Adds messages, each the child of the one before, and puts them on show. */
-  private async add(added: Message[]): Promise<void> {
+  private async add(added: Message[], changed: Partial<Conversation> = {}): Promise<void> {
     for (const message of added) this.conversation.choices[message.parentId ?? ''] = message.id;
     this.messages = [...this.messages, ...added];
     this.conversation.updatedAt = Date.now();
-    this.stored = true;
-    await db.messages.bulkAdd(added);
-    await this.saveConversation();
+    const { choices, updatedAt } = $state.snapshot(this.conversation);
+    // A conversation that another tab has deleted comes back by being used.
+    await this.save({ ...changed, choices, updatedAt, deletedAt: undefined }, added);
   }
 
   private replace(old: Message, fresh: Message): void {
