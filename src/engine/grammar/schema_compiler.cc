@@ -13,6 +13,7 @@ namespace {
 
 constexpr int kMaxSchemaDepth = 128;
 constexpr size_t kMaxNodes = 20'000;
+constexpr size_t kMaxPositions = 50'000;  // of all patterns; 30 bytes of one can ask for 4,000
 
 using Names = std::unordered_set<std::string>;
 
@@ -52,6 +53,7 @@ class Compiler {
   Program& program_;
   std::map<std::pair<std::string, TypeSet>, NodeId> references_;
   int depth_ = 0;
+  size_t positions_ = 0;
 };
 
 std::string inside(const std::string& at, std::string_view key) {
@@ -336,6 +338,11 @@ NodeId Compiler::string(const Json& schema, const std::string& at) {
     }
     node.pattern = std::make_shared<const Pattern>(
         compile_pattern(pattern->get<std::string>(), inside(at, "pattern")));
+    positions_ += node.pattern->classes.size();
+    if (positions_ > kMaxPositions) {
+      fail(ErrorKind::kUnsupported, "{}: pattern: with those before it too large when written out",
+           at);
+    }
   }
   return program_.add(std::move(node));
 }

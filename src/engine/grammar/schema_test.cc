@@ -132,6 +132,11 @@ TEST(SchemaGrammar, RefusesByName) {
   EXPECT_NE(refusal(R"({"anyOf":[)" + objects + "]}", ErrorKind::kUnsupported)
                 .find("more than 512 alternatives"),
             std::string::npos);
+  std::string patterns = R"({"pattern":"^a{3000}$"})";
+  for (int i = 0; i < 20; ++i) patterns += R"(,{"pattern":"^a{3000}$"})";
+  EXPECT_NE(refusal(R"({"prefixItems":[)" + patterns + "]}", ErrorKind::kUnsupported)
+                .find("#/prefixItems/16: pattern: with those before"),
+            std::string::npos);
   const char* bad[] = {"",
                        "{",
                        "[]",
