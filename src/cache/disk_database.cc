@@ -63,7 +63,6 @@ void DiskDatabase::open(const std::string& path, uint64_t budget_bytes) {
       "bytes INTEGER NOT NULL, page INTEGER NOT NULL) WITHOUT ROWID");
   execute("CREATE TABLE IF NOT EXISTS page(id INTEGER PRIMARY KEY, entry BLOB NOT NULL)");
   execute("PRAGMA user_version=" + std::to_string(kSchemaVersion));
-  drop_lost_pages();
 
   list_ = prepare("SELECT key, used, bytes, page FROM prefix ORDER BY used");
   select_ = prepare("SELECT entry FROM page WHERE id=?");
@@ -80,15 +79,6 @@ DiskDatabase::~DiskDatabase() {
     sqlite3_finalize(statement);
   }
   sqlite3_close(db_);
-}
-
-// Those without a key, as earlier versions left behind where a device was full.
-void DiskDatabase::drop_lost_pages() {
-  try {
-    execute("DELETE FROM page WHERE id NOT IN (SELECT page FROM prefix)");
-  } catch (const DatabaseError& error) {
-    if (!error.is_passing()) throw;  // they can wait
-  }
 }
 
 int64_t DiskDatabase::insert(const PrefixKey& key, int64_t used, std::span<const std::byte> entry) {

@@ -51,7 +51,6 @@ class DiskDatabase {
  private:
   void check(int code) const;
   void execute(const std::string& sql);
-  void drop_lost_pages();
   int64_t query_number(const char* sql);
   sqlite3_stmt* prepare(const char* sql);
   template <typename... Values>
