@@ -32,13 +32,21 @@ Loader::Loader(const std::vector<SourceSettings>& sources, int64_t sequence, int
     if (static_cast<int64_t>(bin.vocab()) != vocab) {
       fail(ErrorKind::kBadInput, "{}: vocabulary {}, the model has {}", s.path, bin.vocab(), vocab);
     }
-    const uint64_t needed = static_cast<uint64_t>(2 * sequence + 2);
+    const auto length = static_cast<uint64_t>(sequence);
+    const bool packed = bin.window() > 0;
+    if (packed && length % bin.window() != 0) {
+      fail(ErrorKind::kBadInput,
+           "{}: documents are packed into windows of {} tokens, expected a length of which "
+           "sequences of {} are a multiple",
+           s.path, bin.window(), sequence);
+    }
+    const uint64_t needed = packed ? length : 2 * length + 2;
     if (bin.size() < needed) {
       fail(ErrorKind::kBadInput, "{}: {} tokens, sequences of {} need at least {}", s.path,
            bin.size(), sequence, needed);
     }
     // One window less than fit, so that an epoch's shift stays within the bin.
-    const uint64_t windows = (bin.size() - 2) / static_cast<uint64_t>(sequence) - 1;
+    const uint64_t windows = packed ? bin.size() / length : (bin.size() - 2) / length - 1;
     sources_.push_back({std::move(bin), s.weight, windows});
     total_weight_ += s.weight;
   }
@@ -56,10 +64,17 @@ void Loader::next(int32_t* ids, uint8_t* mask) {
   const uint64_t epoch = state_.position[which] / source.windows;
   const uint64_t key = splitmix64(seed_ + 0x5851F42D4C957F2Dull * (which + 1)) ^ splitmix64(epoch);
   const uint64_t window = permute(state_.position[which] % source.windows, source.windows, key);
-  const uint64_t shift = epoch == 0 ? 0 : splitmix64(key) % static_cast<uint64_t>(sequence_);
-  const uint64_t first = window * static_cast<uint64_t>(sequence_) + shift;
-  source.bin.read(first, {ids, static_cast<size_t>(sequence_ + 2)});
-  source.bin.read_mask(first, {mask, static_cast<size_t>(sequence_ + 2)});
+  const auto length = static_cast<uint64_t>(sequence_);
+  const bool packed = source.bin.window() > 0;
+  const uint64_t shift = epoch == 0 || packed ? 0 : splitmix64(key) % length;
+  const uint64_t first = window * length + shift;
+  const uint64_t count = packed ? length : length + 2;
+  source.bin.read(first, {ids, count});
+  source.bin.read_mask(first, {mask, count});
+  for (uint64_t i = count; i < length + 2; ++i) {
+    ids[i] = ids[count - 1];
+    mask[i] = 0;
+  }
   ++state_.position[which];
   ++state_.sequences;
 }

@@ -17,9 +17,12 @@ struct LoaderState {
 
 /// Each source is cut into windows of `sequence` tokens (and the two that follow). Every epoch
 /// shifts the cuts and shuffles the windows anew; which source comes next is drawn by the weights.
+/// Where documents were packed into windows the cuts stay between those, and nothing follows: no
+/// loss is taken on the two tokens more.
 class Loader {
  public:
-  /// Throws Error(kBadInput) for a bin that is too short or has another vocabulary.
+  /// Throws Error(kBadInput) for a bin that is too short, has another vocabulary, or was packed
+  /// into windows of which `sequence` is no multiple.
   Loader(const std::vector<SourceSettings>& sources, int64_t sequence, int64_t vocab,
          uint64_t seed);
 

@@ -96,9 +96,14 @@ void TokenBinWriter::append(std::span<const int32_t> ids, std::span<const uint8_
   size_ += ids.size();
 }
 
+void TokenBinWriter::packed_by(uint32_t window) {
+  FATHOM_CHECK(mask_ != nullptr);
+  window_ = window;
+}
+
 void TokenBinWriter::finish() {
   if (mask_) {
-    close_as(mask_, mask_path(path_), kMaskMagic, 0, size_);
+    close_as(mask_, mask_path(path_), kMaskMagic, window_, size_);
   } else {
     std::remove(mask_path(path_).c_str());  // of an earlier bin of this name
   }
@@ -148,6 +153,11 @@ TokenBin TokenBin::open(const std::string& path) {
         bin.mask_.bytes - kHeaderBytes != bin.size_) {
       fail(ErrorKind::kBadInput, "{}: not as long as {} ({} tokens)", mask, path, bin.size_);
     }
+    bin.window_ = static_cast<uint32_t>(read_le(bin.mask_.data + 12, 4));
+    if (bin.window_ > 0 && bin.size_ % bin.window_ != 0) {
+      fail(ErrorKind::kBadInput, "{}: windows of {} tokens, of which {} are no multiple", mask,
+           bin.window_, bin.size_);
+    }
   }
   return bin;
 }
@@ -158,6 +168,7 @@ TokenBin& TokenBin::operator=(TokenBin&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(vocab_, other.vocab_);
   std::swap(size_, other.size_);
+  std::swap(window_, other.window_);
   std::swap(ids_, other.ids_);
   std::swap(mask_, other.mask_);
   return *this;

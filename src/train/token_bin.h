@@ -23,6 +23,8 @@ class TokenBinWriter {
   /// where the writer has no mask.
   void append(std::span<const int32_t> ids, std::span<const uint8_t> mask = {});
   uint64_t size() const { return size_; }
+  /// Says that whole documents lie in windows of so many ids. Needs a mask, which keeps it.
+  void packed_by(uint32_t window);
   void finish();
 
  private:
@@ -31,6 +33,7 @@ class TokenBinWriter {
   std::FILE* ids_ = nullptr;
   std::FILE* mask_ = nullptr;
   uint64_t size_ = 0;
+  uint32_t window_ = 0;
 };
 
 /// A mapped token bin. Move-only; the mapping lives as long as the object.
@@ -46,6 +49,8 @@ class TokenBin {
   uint32_t vocab() const { return vocab_; }
   uint64_t size() const { return size_; }
   bool has_mask() const { return mask_.data != nullptr; }
+  /// Ids of a window that documents were packed into; 0: they follow one another.
+  uint32_t window() const { return window_; }
 
   /// Ids first .. first + out.size() - 1. Throws Error(kBadInput) for an id outside the vocabulary.
   void read(uint64_t first, std::span<int32_t> out) const;
@@ -63,6 +68,7 @@ class TokenBin {
   std::string path_;
   uint32_t vocab_ = 0;
   uint64_t size_ = 0;
+  uint32_t window_ = 0;
   Map ids_;
   Map mask_;
 };

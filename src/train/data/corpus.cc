@@ -218,6 +218,7 @@ void pack_documents(std::vector<Encoded> documents, int64_t sequence, int32_t pa
     for (const Encoded& d : documents) writer.append(d.ids, d.mask);
     return;
   }
+  writer.packed_by(static_cast<uint32_t>(sequence));
   Packer packer(sequence, pad_id, writer);
   for (const Encoded& d : documents) packer.add(d);
   packer.finish();
