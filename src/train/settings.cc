@@ -164,8 +164,10 @@ void read_schedule(Section section, ScheduleSettings& s) {
 }
 
 void read_optimizer(Section section, OptimizerSettings& o) {
-  section.read("beta1", o.beta1, 0, 1);
-  section.read("beta2", o.beta2, 0, 1);
+  // At 1 a moment never moves, and is then divided by 0.
+  constexpr double kMostBeta = 0.999999;
+  section.read("beta1", o.beta1, 0, kMostBeta);
+  section.read("beta2", o.beta2, 0, kMostBeta);
   section.read("eps", o.eps, 0, 1);
   section.read("weight_decay", o.weight_decay, 0, 10);
   section.read("clip", o.clip, 0, kHuge);

@@ -222,9 +222,11 @@ void Trainer::step() {
   record.grad_norm = gradient_norm(grads);
   record.loss = sums.main * scales.main;
   if (!std::isfinite(record.loss) || !std::isfinite(record.grad_norm)) {
-    fail(ErrorKind::kBadInput,
-         "step {}: loss {}, gradient norm {}: the run diverged; {} holds the last good state",
-         step + 1, record.loss, record.grad_norm, state_path());
+    const std::string kept = std::filesystem::exists(state_path())
+                                 ? state_path() + " holds what was saved last"
+                                 : "nothing was saved yet";
+    fail(ErrorKind::kBadInput, "step {}: loss {}, gradient norm {}: the run diverged; {}", step + 1,
+         record.loss, record.grad_norm, kept);
   }
   const double clip = settings_.optimizer.clip;
   const double scale = clip > 0 && record.grad_norm > clip ? clip / record.grad_norm : 1.0;

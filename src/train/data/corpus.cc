@@ -13,6 +13,18 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+void check_message(const Json& message, const std::string& where) {
+  if (!message.is_object()) fail(ErrorKind::kBadInput, "{}: a message is no object", where);
+  const auto role = message.find("role");
+  if (role == message.end() || !role->is_string()) {
+    fail(ErrorKind::kBadInput, "{}: a message's role is no string", where);
+  }
+  const auto content = message.find("content");
+  if (content != message.end() && !content->is_null() && !content->is_string()) {
+    fail(ErrorKind::kBadInput, "{}: a message's content is neither a string nor null", where);
+  }
+}
+
 Document parse_line(const std::string& line, const std::string& where) {
   const Json object = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) fail(ErrorKind::kBadInput, "{}: not a JSON object", where);
@@ -22,6 +34,7 @@ Document parse_line(const std::string& line, const std::string& where) {
     document.text = text->get<std::string>();
   } else if (const auto messages = object.find("messages");
              messages != object.end() && messages->is_array()) {
+    for (const Json& message : *messages) check_message(message, where);
     document.messages = *messages;
     if (const auto tools = object.find("tools"); tools != object.end()) document.tools = *tools;
   } else {
@@ -72,7 +85,11 @@ Json with_tools_prompt(const Json& messages, const Json& tools) {
   const std::string prompt = text::render_tools_prompt(tools);
   Json result = Json::array();
   const bool has_system = !messages.empty() && messages[0].value("role", "") == "system";
-  const std::string before = has_system ? messages[0].value("content", "") + "\n\n" : std::string();
+  std::string before;
+  if (has_system) {
+    const Json content = messages[0].value("content", Json());
+    if (content.is_string()) before = content.get<std::string>() + "\n\n";
+  }
   result.push_back({{"role", "system"}, {"content", before + prompt}});
   for (size_t i = has_system ? 1 : 0; i < messages.size(); ++i) result.push_back(messages[i]);
   return result;

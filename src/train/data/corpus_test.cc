@@ -119,6 +119,16 @@ TEST(Corpus, WindowsHoldWholeDocuments) {
   EXPECT_EQ(ends, documents.size());
 }
 
+TEST(Corpus, ASystemMessageWithoutContentTakesTheTools) {
+  const auto messages = nlohmann::ordered_json::parse(
+      R"([{"role": "system", "content": null}, {"role": "user", "content": "hi"}])");
+  const auto tools =
+      nlohmann::ordered_json::parse(R"([{"type": "function", "function": {"name": "f"}}])");
+  const auto with = with_tools_prompt(messages, tools);
+  ASSERT_EQ(with.size(), 2u);
+  EXPECT_NE(with[0]["content"].get<std::string>().find("\"f\""), std::string::npos);
+}
+
 TEST(Corpus, SameSeedSameBins) {
   std::vector<Encoded> documents;
   for (int i = 0; i < 50; ++i) documents.push_back({{i + 3, i + 4, 1}, {1, 1, 1}});
@@ -138,7 +148,9 @@ TEST(Corpus, SameSeedSameBins) {
 
 TEST(Corpus, RefusesLinesThatAreNoDocuments) {
   const std::string path = testing::TempDir() + "bad.jsonl";
-  for (const char* line : {"not json", "[1]", "{\"other\": 1}", "{\"text\": 3}"}) {
+  for (const char* line : {"not json", "[1]", "{\"other\": 1}", "{\"text\": 3}",
+                           "{\"messages\": [\"hi\"]}", "{\"messages\": [{\"content\": \"hi\"}]}",
+                           "{\"messages\": [{\"role\": \"user\", \"content\": [1]}]}"}) {
     std::ofstream(path) << "{\"text\": \"fine\"}\n" << line << "\n";
     try {
       for_each_document(path, [](const Document&) {});
