@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <sstream>
 #include <string>
 
 namespace fathom::eval {
@@ -63,6 +64,25 @@ uint64_t ProcessTree::resident_bytes() const {
     if (second != std::string::npos) pages += std::strtoull(statm.c_str() + second, nullptr, 10);
   }
   return pages * page;
+}
+
+std::chrono::milliseconds ProcessTree::cpu_time() const {
+  int64_t ticks = 0;
+  for (const pid_t process : processes_) {
+    const std::string stat = proc_text(fmt::format("/proc/{}/stat", process));
+    // The name in parentheses may hold spaces; fields count from its end.
+    const size_t name_end = stat.rfind(')');
+    if (name_end == std::string::npos) continue;
+    std::istringstream fields(stat.substr(name_end + 1));
+    std::string field;
+    for (int i = 3; i <= 13; ++i) fields >> field;
+    for (int i = 14; i <= 17; ++i) {  // user and system time, its own and its ended children's
+      int64_t part = 0;
+      fields >> part;
+      ticks += part;
+    }
+  }
+  return std::chrono::milliseconds(ticks * 1000 / ::sysconf(_SC_CLK_TCK));
 }
 
 }  // namespace fathom::eval

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <vector>
 
@@ -17,6 +18,8 @@ class ProcessTree {
   const std::vector<pid_t>& processes() const { return processes_; }
   /// Of all together; a page that several share counts for each.
   uint64_t resident_bytes() const;
+  /// Of all together, and of those of their children that ended.
+  std::chrono::milliseconds cpu_time() const;
 
  private:
   std::vector<pid_t> processes_;

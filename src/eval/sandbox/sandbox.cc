@@ -271,6 +271,7 @@ class Box {
     if (Clock::now() - looked_ < kTick) return std::nullopt;
     looked_ = Clock::now();
     const ProcessTree tree(pid_);
+    if (limits_.cpu.count() > 0 && tree.cpu_time() > limits_.cpu) return SandboxEnd::kTimeLimit;
     if (tree.resident_bytes() > limits_.memory_bytes) return SandboxEnd::kMemoryLimit;
     if (tree.processes().size() > 1 && too_many_files(tree.processes()[1])) {
       return SandboxEnd::kFileLimit;

@@ -11,6 +11,9 @@ namespace fathom::eval {
 
 struct SandboxLimits {
   std::chrono::milliseconds wall{10000};
+  /// Of the processor, in all processes together: the same on a machine with much else to do. 0: as
+  /// much as there is in `wall`.
+  std::chrono::milliseconds cpu{0};
   uint64_t memory_bytes = uint64_t{1} << 30;  ///< resident in all processes together
   int processes = 32;                         ///< threads count
   uint64_t disk_bytes = uint64_t{32} << 20;   ///< in each of /box, /tmp and /dev/shm; all in memory
@@ -32,8 +35,8 @@ struct SandboxJob {
 };
 
 enum class SandboxEnd {
-  kExited,     ///< by itself; see exit_code
-  kTimeLimit,  ///< wall clock
+  kExited,  ///< by itself; see exit_code
+  kTimeLimit,
   kMemoryLimit,
   kOutputLimit,
   kFileLimit,
@@ -60,7 +63,8 @@ std::string describe(const SandboxResult& result);
 /// kernel
 ///   counts in the namespace alone; where we are root, the box runs as a user of its own first,
 ///   since the kernel exempts root.
-/// - a watch, every 10 ms, over wall clock, resident memory, output and number of files. When the
+/// - a watch, every 10 ms, over wall clock, processor time, resident memory, output and number of
+/// files. When the
 ///   watch or the program ends, the namespace's first process is killed, and with it every other.
 /// What it does not do: hide the machine's name of CPU and memory in /proc, or share CPU time
 /// fairly.

@@ -188,6 +188,12 @@ TEST(SandboxTest, SaysWhichLimitWasMet) {
   SandboxLimits limits;
   limits.wall = milliseconds(800);
   EXPECT_EQ(run("while True: pass", limits), "time limit");
+  limits.wall = milliseconds(20000);
+  limits.cpu = milliseconds(500);
+  EXPECT_EQ(run("while True: pass", limits), "time limit");
+  EXPECT_EQ(run("import os\nwhile True: os.system('true')", limits), "time limit");
+  EXPECT_EQ(run("import time; time.sleep(1)", limits), "ok") << "it waits for others";
+  limits.cpu = milliseconds(0);
   limits.wall = milliseconds(10000);
   limits.memory_bytes = uint64_t{100} << 20;
   EXPECT_EQ(run("x = bytearray(200 << 20)\nwhile True: pass", limits), "memory limit");

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "base/rng.h"
@@ -131,8 +132,10 @@ std::string run_tests(const Item& item, const std::string& answer, const Ask&) {
     job.command = program->command;
     job.files = program->files;
     job.input = tests[i].at("input");
-    job.limits.wall = std::chrono::milliseconds(
+    // Of the processor, so that what else this machine does changes no verdict.
+    job.limits.cpu = std::chrono::milliseconds(
         static_cast<int64_t>(1000 * item.reference.at("time_limit").get<double>()));
+    job.limits.wall = 5 * job.limits.cpu + std::chrono::seconds(10);
     job.limits.memory_bytes = item.reference.at("memory_limit").get<uint64_t>() << 20;
     job.limits.output_bytes = uint64_t{16} << 20;
     const SandboxResult result = box().run(job);
@@ -149,8 +152,19 @@ std::string run_tests(const Item& item, const std::string& answer, const Ask&) {
   return run_verdict(true, "ok", "");
 }
 
+double number_of(const Record& record, const char* name, const std::string& otherwise) {
+  const std::string text = record.text_or(name, otherwise);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  if (!whole || !(value > 0 && value < 1e6)) {
+    record.refuse(fmt::format("\"{}\" is {}, expected a number above 0", name, text));
+  }
+  return value;
+}
+
 Item contest_item(const Record& record, size_t index) {
-  const double time_limit = std::stod(record.text_or("time_limit", "2"));
+  const double time_limit = number_of(record, "time_limit", "2");
   const Json& tests = record.value("tests");
   if (!tests.is_array() || tests.empty()) record.refuse("\"tests\" is no list of cases");
   for (const Json& test : tests) {
@@ -167,7 +181,7 @@ Item contest_item(const Record& record, size_t index) {
                 time_limit, record.text("statement"))),
             {{"tests", tests},
              {"time_limit", time_limit},
-             {"memory_limit", std::stoull(record.text_or("memory_limit", "256"))}},
+             {"memory_limit", static_cast<uint64_t>(number_of(record, "memory_limit", "256"))}},
             {}};
   if (record.has("rating")) item.groups["rating"] = record.text("rating");
   return item;
