@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "checkpoint/checkpoint.h"
 #include "cli/commands.h"
 #include "cli/default_model.h"
 #include "cli/eval_perplexity.h"
@@ -21,6 +22,7 @@
 #include "eval/report/results.h"
 #include "eval/score_line.h"
 #include "io/file_system.h"
+#include "weights/fingerprint.h"
 
 namespace fathom::cli {
 namespace {
@@ -128,11 +130,13 @@ void run(const eval::Task& task, const EvalOptions& options) {
   if (url.empty()) {
     const std::string dir = options.dir.empty() ? default_model_dir() : options.dir;
     if (model.empty()) model = base_name(dir);
+    plan.model_source = weights_fingerprint(Checkpoint::open(dir));
     server.emplace(dir, model);
     url = server->url();
   }
   if (model.empty()) fail(ErrorKind::kUsage, "--model-name is missing");
   plan.model = endpoint(options, parse_http_address("--api", url), options.key, model);
+  if (!server) plan.model_source = plan.model.address.text();
   if (!options.judge_api.empty()) {
     plan.judge = endpoint(options, parse_http_address("--judge-api", options.judge_api),
                           options.judge_key, options.judge_model);
@@ -143,6 +147,10 @@ void run(const eval::Task& task, const EvalOptions& options) {
       eval::evaluate(plan, folder, [&](const eval::Progress& progress) { line.draw(progress); });
   write_stdout(eval::results_text(document) +
                fmt::format("{0}/results.json, {0}/report.html\n", folder));
+  if (document.at("answered") == 0) {
+    fail(ErrorKind::kIo, "{}: none of {} requests was answered", folder,
+         document.at("requests").dump());
+  }
 }
 
 void add_connection_options(CLI::App& command, EvalOptions& options) {

@@ -16,7 +16,8 @@ constexpr int32_t kWindows = 10;
 
 /// Ten windows, each of one document of one id, which is the window's.
 std::string packed_bin() {
-  const std::string path = testing::TempDir() + "loader.bin";
+  const std::string path = testing::TempDir() + "loader_" +
+                           testing::UnitTest::GetInstance()->current_test_info()->name() + ".bin";
   std::vector<Encoded> documents;
   for (int32_t i = 0; i < kWindows; ++i) {
     documents.push_back({std::vector<int32_t>(kWindow, 10 + i), std::vector<uint8_t>(kWindow, 1)});

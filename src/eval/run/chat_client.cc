@@ -32,8 +32,20 @@ bool is_transient(int status) {
   return status == 408 || status == 409 || status == 425 || status == 429 || status >= 500;
 }
 
-bool spoils_all(int status) {
-  return status == 401 || status == 402 || status == 403 || status == 404 || status == 405;
+bool spoils_all(const HttpReply& reply) {
+  switch (reply.status) {
+    case 401:
+    case 402:
+    case 403:
+    case 404:
+    case 405:
+      return true;
+    case 400:  // DeepSeek's and OpenAI's words for a model that they do not have
+      return reply.body.find("Model Not Exist") != std::string::npos ||
+             reply.body.find("model_not_found") != std::string::npos;
+    default:
+      return false;
+  }
 }
 
 Try try_once(const Endpoint& endpoint, const std::string& path, const std::string& request) {
@@ -51,7 +63,7 @@ Try try_once(const Endpoint& endpoint, const std::string& path, const std::strin
   if (reply.status != 200) {
     result.complaint = fmt::format("HTTP {}: {}", reply.status, shortened(reply.body));
     result.again = is_transient(reply.status);
-    result.fatal = spoils_all(reply.status);
+    result.fatal = spoils_all(reply);
     return result;
   }
   Json body = Json::parse(reply.body, nullptr, false);

@@ -171,18 +171,17 @@ std::vector<ItemResult> run_plan(const RunPlan& plan, Journal& journal,
 
 Json run_identity(const RunPlan& plan) {
   const Settings& settings = plan.input.settings;
-  Json identity = {{"task", plan.task->name},
-                   {"model", plan.model.model},
-                   {"temperatures", settings.temperatures},
-                   {"samples", settings.samples},
-                   {"shots", settings.shots},
-                   {"max_tokens", settings.max_tokens},
-                   {"seed", settings.seed},
-                   {"limit", settings.limit},
-                   {"options", plan.input.options}};
+  Json identity = {{"task", plan.task->name},           {"model", plan.model.model},
+                   {"model_source", plan.model_source}, {"temperatures", settings.temperatures},
+                   {"samples", settings.samples},       {"shots", settings.shots},
+                   {"max_tokens", settings.max_tokens}, {"seed", settings.seed},
+                   {"limit", settings.limit},           {"options", plan.input.options}};
   if (!plan.input.data.empty()) identity["data_sha256"] = data_digest(plan.input.data);
   if (!plan.input.shots.empty()) identity["shots_sha256"] = data_digest(plan.input.shots);
-  if (plan.judge) identity["judge"] = plan.judge->model;
+  if (plan.judge) {
+    identity["judge"] = plan.judge->model;
+    identity["judge_source"] = plan.judge->address.text();
+  }
   return identity;
 }
 

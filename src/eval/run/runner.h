@@ -15,6 +15,8 @@ struct RunPlan {
   const Task* task = nullptr;
   TaskInput input;
   Endpoint model;
+  /// What its name alone does not tell: the weights' fingerprint, or the server's address.
+  std::string model_source;
   std::optional<Endpoint> judge;
   int concurrency = 16;  ///< requests under way at a time
 };

@@ -137,19 +137,23 @@ TEST_F(RunnerTest, NonsenseAndRefusalsAreCountedApart) {
   EXPECT_NE(document["items"][7]["failure"].get<std::string>().find("too long"), std::string::npos);
 }
 
-TEST_F(RunnerTest, AWrongKeyEndsTheRun) {
-  std::atomic<int> requests = 0;
-  MockServer server([&](const nlohmann::json&) {
-    ++requests;
-    return MockServer::Reply{401, "{\"error\": {\"message\": \"Authentication Fails\"}}"};
-  });
-  try {
-    run(plan(server));
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("Authentication Fails"), std::string::npos);
+TEST_F(RunnerTest, AWrongKeyOrModelEndsTheRun) {
+  const std::pair<int, std::string> refusals[] = {{401, "Authentication Fails"},
+                                                  {400, "Model Not Exist"}};
+  for (const auto& [status, message] : refusals) {
+    std::atomic<int> requests = 0;
+    MockServer server([&](const nlohmann::json&) {
+      ++requests;
+      return MockServer::Reply{status, "{\"error\": {\"message\": \"" + message + "\"}}"};
+    });
+    try {
+      run(plan(server));
+      FAIL() << "no error";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(message), std::string::npos);
+    }
+    EXPECT_LE(requests, 8);
   }
-  EXPECT_LE(requests, 8);
 }
 
 TEST_F(RunnerTest, WhatWasAnsweredIsNotAskedAgain) {
@@ -196,12 +200,17 @@ TEST_F(RunnerTest, AJournalOfOtherSettingsIsRefused) {
   run(plan(server));
   RunPlan other = plan(server);
   other.input.settings.temperatures = {0.7};
-  try {
-    run(other);
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), ErrorKind::kConflict);
-    EXPECT_NE(std::string(error.what()).find("temperatures"), std::string::npos);
+  RunPlan others = plan(server);  // of the same name
+  others.model_source = "another model's weights";
+  for (const auto& [changed, field] :
+       {std::pair(other, "temperatures"), {others, "model_source"}}) {
+    try {
+      run(changed);
+      FAIL() << "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kConflict);
+      EXPECT_NE(std::string(error.what()).find(field), std::string::npos) << error.what();
+    }
   }
 }
 
