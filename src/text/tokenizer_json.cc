@@ -20,7 +20,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int32_t kMaxId = 1 << 24;
-constexpr size_t kMaxDepth = 32;  // of sequences in sequences, mostly
+constexpr size_t kMaxFileDepth = 32;  // of sequences in sequences, mostly
 
 // The pattern that ByteLevel brings along (GPT-2's).
 constexpr std::string_view kByteLevelPattern =
@@ -83,7 +83,8 @@ class TokenizerLoader {
   }
 
   Json parse(std::string_view text) const {
-    if (json_nesting(text).depth > kMaxDepth) bad("nested deeper than {} levels", kMaxDepth);
+    if (json_nesting(text).depth > kMaxFileDepth)
+      bad("nested deeper than {} levels", kMaxFileDepth);
     try {
       return Json::parse(text);
     } catch (const Json::exception& error) {

@@ -11,8 +11,8 @@
 namespace fathom::engine {
 namespace {
 
-constexpr int kMaxRefs = 32;    // to follow one after the other
-constexpr int kMaxNesting = 8;  // levels that are compared to tell schemas apart
+constexpr int kMaxRefs = 32;        // to follow one after the other
+constexpr int kComparedLevels = 8;  // levels that are compared to tell schemas apart
 constexpr size_t kMaxText = 1 << 20;
 constexpr size_t kMaxParseDepth = 256;
 constexpr size_t kMaxKeys = 10'000;  // of one object; they are looked up one after the other
@@ -187,7 +187,7 @@ bool SchemaDocument::are_disjoint(const Json& a, const Json& b, const std::strin
 
 bool SchemaDocument::disjoint(const Json& left, const Json& right, const std::string& at,
                               int nesting) const {
-  if (nesting > kMaxNesting || ++comparisons_ > kMaxComparisons) return false;
+  if (nesting > kComparedLevels || ++comparisons_ > kMaxComparisons) return false;
   const Json& a = resolved(left, at);
   const Json& b = resolved(right, at);
   if (!a.is_object() || !b.is_object()) return false;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kMaxSchemaDepth = 128;
 constexpr size_t kMaxNodes = 20'000;
-constexpr size_t kMaxPositions = 50'000;  // of all patterns; 30 bytes of one can ask for 4,000
+constexpr size_t kMaxPositionsOfAll = 50'000;  // of all patterns; 30 bytes of one can ask for 4,000
 
 using Names = std::unordered_set<std::string>;
 
@@ -339,7 +339,7 @@ NodeId Compiler::string(const Json& schema, const std::string& at) {
     node.pattern = std::make_shared<const Pattern>(
         compile_pattern(pattern->get<std::string>(), inside(at, "pattern")));
     positions_ += node.pattern->classes.size();
-    if (positions_ > kMaxPositions) {
+    if (positions_ > kMaxPositionsOfAll) {
       fail(ErrorKind::kUnsupported, "{}: pattern: with those before it too large when written out",
            at);
     }
