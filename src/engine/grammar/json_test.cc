@@ -195,6 +195,16 @@ TEST(GrammarMask, AVocabularyWithoutAByteIsRefused) {
   }
 }
 
+TEST(GrammarMask, ARangeAcrossSurrogatesLeavesThemOut) {
+  const auto vocabulary = byte_vocabulary();
+  const auto grammar =
+      Grammar::json_schema(R"({"type":"string","pattern":"^[\\u0020-\\uFFFF]{2}$"})", vocabulary);
+  Walker walker(*grammar, *vocabulary);
+  ASSERT_TRUE(walker.take("\"\xED\x9F\xBF\xED"));  // U+D7FF, the last before them
+  EXPECT_TRUE(walker.allows(0x9F));
+  EXPECT_FALSE(walker.allows(0xA0));
+}
+
 TEST(GrammarMask, AVocabularyWithoutAnEndIsRefused) {
   std::vector<std::string> tokens;
   for (int b = 0; b < 256; ++b) tokens.emplace_back(1, static_cast<char>(b));

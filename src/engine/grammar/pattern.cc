@@ -39,9 +39,10 @@ const CharClass& line_ends() {
   static const CharClass set({{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}});
   return set;
 }
-/// Control characters that a JSON string can only spell as \u00XX.
+/// Control characters that a JSON string can only spell as \u00XX, and surrogates, which are no
+/// characters though a range may go across them.
 const CharClass& unspeakable() {
-  static const CharClass set({{0, 7}, {0xB, 0xB}, {0xE, 0x1F}});
+  static const CharClass set({{0, 7}, {0xB, 0xB}, {0xE, 0x1F}, {0xD800, 0xDFFF}});
   return set;
 }
 
