@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <string_view>
 
 #include "base/rng.h"
+#include "io/file_system.h"
 
 namespace fathom {
 namespace {
@@ -65,11 +65,10 @@ std::string weights_fingerprint(const Checkpoint& checkpoint) {
 std::string weights_files(const Checkpoint& checkpoint) {
   Hasher hasher;
   for (const std::string& shard : checkpoint.shards()) {
-    const std::filesystem::path path = std::filesystem::path(checkpoint.dir()) / shard;
+    const std::string path = io::join(checkpoint.dir(), shard);
     hasher.add(shard);
-    hasher.add(std::filesystem::file_size(path));
-    hasher.add(
-        static_cast<uint64_t>(std::filesystem::last_write_time(path).time_since_epoch().count()));
+    hasher.add(io::file_size(path));
+    hasher.add(static_cast<uint64_t>(io::file_time(path)));
   }
   return hasher.hex();
 }
